@@ -1,0 +1,1 @@
+"""What everything else speaks of: keys, entries, changes, faults, errors, the runtime. Imports nothing of ours."""

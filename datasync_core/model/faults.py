@@ -1,0 +1,33 @@
+"""A fault: something that broke, told to `on_fault` observers, the log and the state board alike."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+
+class FaultKind(StrEnum):
+    """What broke."""
+
+    STORE_LOST = "store lost"
+    STORE_BACK = "store back"
+    HOOK_FAILED = "hook failed"
+    VALUE_INVALID = "value invalid"
+    REPORTED = "reported by plugin"
+
+
+@frozen
+class Fault:
+    """One thing that broke: where, what, and when.
+
+    ``time`` is seconds since the Unix epoch. ``cause`` is the exception, where there was one.
+    """
+
+    kind: FaultKind
+    text: str
+    plugin: str | None = None
+    store: str | None = None
+    key: str | None = None
+    time: float = 0.0
+    cause: BaseException | None = field(default=None, eq=False, repr=False)

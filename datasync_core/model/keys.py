@@ -1,0 +1,65 @@
+"""Keys, names and paths: text in parts separated by ``/``, relative to the prefix of their store.
+
+A *path* is what a watch covers: a subtree when it ends in ``/``, everything when it is ``""``, else one key.
+"""
+
+from __future__ import annotations
+
+from datasync_core.model.errors import UsageError
+
+
+def is_subtree(path: str) -> bool:
+    """Whether a path covers a subtree (or everything) rather than one key."""
+    return not path or path.endswith("/")
+
+
+def covers(path: str, key: str) -> bool:
+    """Whether ``key`` lies under ``path``: ``interfaces/`` never covers ``interfaces2/eth0``."""
+    return key.startswith(path) if is_subtree(path) else key == path
+
+
+def name_offset(path: str) -> int:
+    """Where the name starts in every key under ``path``: names are relative to the path's directory."""
+    return path.rfind("/") + 1
+
+
+def outermost(paths: list[str]) -> list[str]:
+    """The paths that together cover the same keys and none of which lies under another; sorted.
+
+    >>> outermost(["cfg/a", "cfg/", "routes/", "cfg/b/"])
+    ['cfg/', 'routes/']
+    """
+    kept: list[str] = []
+    for path in sorted(set(paths)):
+        if not (kept and is_subtree(kept[-1]) and path.startswith(kept[-1])):
+            kept.append(path)
+    return kept
+
+
+def check_key(key: str) -> str:
+    """Return ``key`` if it may be written; else raise `UsageError` with the right form."""
+    _check_text("key", key)
+    if not key:
+        raise UsageError("a key is empty; give one like routes/10.0.0.0")
+    if key.startswith("/") or key.endswith("/"):
+        raise UsageError(f"key {key!r} starts or ends with a slash; write {key.strip('/') or 'routes/10.0.0.0'!r}")
+    return key
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if a watch may cover it; else raise `UsageError` with the right form."""
+    _check_text("path", path)
+    if path.startswith("/"):
+        raise UsageError(f"path {path!r} starts with a slash; write {path.lstrip('/')!r}")
+    return path
+
+
+def _check_text(what: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise UsageError(f"a {what} is text, got {type(text).__name__}")
+    if "\0" in text:
+        raise UsageError(f"{what} {text!r} holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} {text!r} is no UTF-8 text") from None

@@ -1,0 +1,93 @@
+"""URLs of stores: ``scheme://user:password@host:port,host/path?option=value``, or ``scheme:path``.
+
+Not `urllib.parse`: several hosts, and paths relative to the file that names the URL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote
+
+from attrs import field, frozen
+
+from datasync_core.model.errors import ConfigError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_SECRET = re.compile(r"passw|secret|token|credential|private", re.IGNORECASE)
+REDACTED = "***"
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name is a secret, never to be shown."""
+    return bool(_SECRET.search(name))
+
+
+@frozen
+class Url:
+    """A store's URL in parts; ``str()`` and ``repr()`` never show the password or a secret option."""
+
+    scheme: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
+    path: str = ""
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+    base: Path | None = field(default=None, repr=False, eq=False)
+
+    @classmethod
+    def parse(cls, text: str, base: Path | None = None) -> Url:
+        """Read a URL; relative paths in it are relative to ``base`` (``None``: the working directory).
+
+        Raises `ConfigError` with what would be right; the text itself, which may hold a password, is not shown.
+        """
+        scheme, colon, rest = text.partition(":")
+        if not colon or not _SCHEME.match(scheme):
+            raise ConfigError("a store's URL begins with its scheme, as in sqlite:datasync.db or redis://host:6379/0")
+        rest, _, query_text = rest.partition("?")
+        query = _query(scheme, query_text)
+        if not rest.startswith("//"):
+            return cls(scheme, path=unquote(rest), query=query, base=base)
+        authority, slash, path = rest[2:].partition("/")
+        credentials, at, hosts = authority.rpartition("@")
+        user, password = None, None
+        if at:
+            user_text, has_password, password_text = credentials.partition(":")
+            user = unquote(user_text) or None
+            password = unquote(password_text) if has_password else None
+        return cls(scheme, user, password, _hosts(scheme, hosts), unquote(slash + path), query, base)
+
+    def file(self) -> Path:
+        """The path as a file of this machine: absolute, or relative to ``base``, else to the working directory."""
+        path = Path(self.path)
+        return path if path.is_absolute() or self.base is None else self.base / path
+
+    def __str__(self) -> str:
+        text = f"{self.scheme}:"
+        if self.hosts or self.path.startswith("/"):
+            text += "//"
+        if self.user or self.password is not None:
+            text += quote(self.user or "") + (f":{REDACTED}" if self.password is not None else "") + "@"
+        text += ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts) + quote(self.path)
+        shown = "&".join(f"{name}={REDACTED if is_secret(name) else quote(value)}" for name, value in self.query.items())
+        return f"{text}?{shown}" if shown else text
+
+
+def _query(scheme: str, text: str) -> dict[str, str]:
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name in query:
+            raise ConfigError(f"the {scheme}: URL has the option {name!r} twice")
+        query[name] = value
+    return query
+
+
+def _hosts(scheme: str, text: str) -> tuple[tuple[str, int | None], ...]:
+    hosts = []
+    for item in filter(None, text.split(",")):
+        match = re.match(r"(\[[^\]]+\]|[^:]*)(?::(\d{1,5}))?\Z", item)
+        if match is None or (match[2] and int(match[2]) > 65535):
+            raise ConfigError(f"the {scheme}: URL has a host that is not HOST or HOST:PORT: {item!r}")
+        hosts.append((match[1], int(match[2]) if match[2] else None))
+    return tuple(hosts)

@@ -1,0 +1,77 @@
+"""What a plugin watches: a path of a store, and the type of what is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from datasync_core.model.errors import PluginError, UsageError
+from datasync_core.model.keys import check_path, is_subtree, name_offset
+from datasync_core.spec.codec import Codec, make_codec
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+
+class Watch(Generic[T]):
+    """A path of a store and the type of its values; ``event[WATCH]`` is typed by it.
+
+    ``path`` ending in ``/`` is a subtree, ``""`` everything, else one key. ``type`` is what values are decoded
+    into (`spec/codec.py`), ``codec`` any callable from bytes instead. ``store`` is the plugin's own name for a
+    store; configuration says which one that is. Watches compare by identity; they hold no state.
+
+    Raises `PluginError` for a path or a codec that can never work; a type is checked when the plugin is loaded.
+    """
+
+    __slots__ = ("__weakref__", "_codec", "_made", "offset", "path", "store", "type", "where")
+
+    @overload
+    def __init__(self: Watch[Any], path: str, *, store: str = "main") -> None: ...
+    @overload
+    def __init__(self, path: str, type: type[T], *, store: str = "main") -> None: ...
+    @overload
+    def __init__(self, path: str, type: TypeForm[T], *, store: str = "main") -> None: ...
+    @overload
+    def __init__(
+        self, path: str, type: TypeForm[T] | None = None, *, codec: Callable[[bytes], T], store: str = "main"
+    ) -> None: ...
+    def __init__(
+        self, path: str, type: Any = Any, *, codec: Callable[[bytes], Any] | None = None, store: str = "main"
+    ) -> None:
+        try:
+            self.path = check_path(path)
+        except UsageError as error:
+            raise PluginError(f"Watch: {error}") from error
+        if not isinstance(store, str) or not store:
+            raise PluginError(f"Watch({path!r}): store= takes the name of a store, got {store!r}")
+        self.type = type
+        self.store = store
+        self.offset = name_offset(path)
+        """Where a name starts in each key of this watch."""
+        caller = sys._getframe(1)
+        self.where = (caller.f_code.co_filename, caller.f_lineno)
+        """File and line that made this watch, for messages about it."""
+        self._codec = codec
+        self._made: Codec[T] | None = None
+
+    @property
+    def codec(self) -> Codec[T]:
+        """How values are decoded, made when first asked for: a type may name classes that come later in its module.
+
+        Raises `PluginError` for a type that cannot be decoded into.
+        """
+        if self._made is None:
+            self._made = make_codec(self.type, self._codec)
+        return self._made
+
+    @property
+    def is_subtree(self) -> bool:
+        """Whether this covers a subtree rather than one key."""
+        return is_subtree(self.path)
+
+    def __repr__(self) -> str:
+        store = "" if self.store == "main" else f", store={self.store!r}"
+        return f"Watch({self.path!r}{store})"

@@ -1,0 +1,38 @@
+"""The names for transport authors: ``from datasync_core.transport import Transport, Subscription, Entry, …``."""
+
+from datasync_core.model.entries import Batch, Capabilities, Cursor, Delete, Entry, Gone, Put
+from datasync_core.model.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ConnectionLost,
+    CursorExpired,
+    Misconfigured,
+    StoreError,
+    Unsupported,
+)
+from datasync_core.model.keys import covers, is_subtree
+from datasync_core.model.url import Url
+from datasync_core.spec.transport import Subscription, Transport, Writer
+
+__all__ = [
+    "AuthenticationFailed",
+    "Batch",
+    "Capabilities",
+    "Conflict",
+    "ConnectionLost",
+    "Cursor",
+    "CursorExpired",
+    "Delete",
+    "Entry",
+    "Gone",
+    "Misconfigured",
+    "Put",
+    "StoreError",
+    "Subscription",
+    "Transport",
+    "Unsupported",
+    "Url",
+    "Writer",
+    "covers",
+    "is_subtree",
+]
