@@ -8,9 +8,15 @@ from __future__ import annotations
 from datasync_core.model.errors import UsageError
 
 
+class Subtree(str):
+    """A path that covers everything that begins with it, though it ends in no slash: a store's own prefix."""
+
+    __slots__ = ()
+
+
 def is_subtree(path: str) -> bool:
     """Whether a path covers a subtree (or everything) rather than one key."""
-    return not path or path.endswith("/")
+    return not path or path.endswith("/") or isinstance(path, Subtree)
 
 
 def covers(path: str, key: str) -> bool:

@@ -1,0 +1,147 @@
+"""The hand-over from the thread that reads a store to the dispatcher.
+
+It coalesces: between two takes only the latest entry of each key is kept, so a slow hook never makes the reader
+wait, and memory grows with the number of distinct keys, never with the length of a backlog. A batch goes in as a
+whole, and a take takes everything, so that no transaction is ever divided.
+
+What is taken is a list of segments, in order: `Changes`, or the parts of a snapshot (`BEGIN`, `Chunk` …,
+`COMPLETE`, or `ABORT` where it broke off). A snapshot may be taken in pieces; it counts once it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+from datasync_core.model.entries import Batch, Entry, Gone
+from datasync_core.model.runtime import Doorbell, Runtime
+
+
+class Mark(Enum):
+    """The bounds of a snapshot."""
+
+    BEGIN = "begin"
+    COMPLETE = "complete"
+    ABORT = "abort"
+
+
+BEGIN: Final = Mark.BEGIN
+COMPLETE: Final = Mark.COMPLETE
+ABORT: Final = Mark.ABORT
+
+
+class Changes:
+    """The latest change of each key; ``cleared``: every key that is not among them as an entry is gone."""
+
+    __slots__ = ("cleared", "latest")
+
+    def __init__(self) -> None:
+        self.latest: dict[str, Entry | Gone] = {}
+        self.cleared = False
+
+
+class Chunk:
+    """A part of a snapshot."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+
+
+Segment: TypeAlias = Changes | Chunk | Literal[Mark.BEGIN, Mark.COMPLETE, Mark.ABORT]
+
+
+class Inbox:
+    """One store's way to the dispatcher. The reading thread puts, the dispatcher takes; neither waits for the other."""
+
+    def __init__(self, runtime: Runtime, doorbell: Doorbell) -> None:
+        self._lock = runtime.lock()
+        self._doorbell = doorbell
+        self._segments: list[Segment] = []  # under the lock, like all below
+        self._tail: Changes | None = None  # the last segment, where that takes more changes
+
+    def put(self, batch: Batch) -> None:
+        """Changes that belong together."""
+        with self._lock:
+            tail = self._tail
+            if tail is None:
+                tail = self._tail = Changes()
+                self._segments.append(tail)
+            latest = tail.latest
+            if batch.cleared:  # what was deleted explicitly before the flush stays so
+                tail.latest = latest = {key: change for key, change in latest.items() if change.gone}
+                tail.cleared = True
+            for change in batch.changes:
+                latest[change.key] = change
+        self._doorbell.ring()
+
+    def begin(self) -> None:
+        """A snapshot follows."""
+        with self._lock:
+            self._append(BEGIN)
+
+    def chunk(self, entries: Sequence[Entry]) -> None:
+        """A part of the snapshot."""
+        with self._lock:
+            self._append(Chunk(entries))
+        self._doorbell.ring()
+
+    def complete(self) -> None:
+        """The snapshot is whole: it replaces whatever came before it and was not taken yet."""
+        with self._lock:
+            if BEGIN in self._segments:
+                begin = self._last_begin()
+                superseded = self._segments[:begin]
+                self._segments[:begin] = _what_stays(superseded)
+            self._append(COMPLETE)
+        self._doorbell.ring()
+
+    def abort(self) -> None:
+        """The snapshot broke off: forget it."""
+        with self._lock:
+            if BEGIN in self._segments:
+                del self._segments[self._last_begin() :]
+            else:  # its beginning was taken; only chunks of it can be here
+                self._segments.clear()
+                self._append(ABORT)
+            last = self._segments[-1] if self._segments else None
+            self._tail = last if isinstance(last, Changes) else None
+        self._doorbell.ring()
+
+    def take(self) -> list[Segment]:
+        """Everything that came since the last take, in order. The dispatcher's thread."""
+        if not self._segments:
+            return []
+        with self._lock:
+            taken, self._segments = self._segments, []
+            self._tail = None
+        return taken
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._segments
+
+    def _append(self, segment: Segment) -> None:
+        self._segments.append(segment)
+        self._tail = None
+
+    def _last_begin(self) -> int:
+        return len(self._segments) - 1 - self._segments[::-1].index(BEGIN)
+
+
+def _what_stays(superseded: list[Segment]) -> list[Segment]:
+    """Of segments that a whole snapshot replaces: the explicit deletes, and the end of a snapshot begun elsewhere."""
+    stays: list[Segment] = []
+    begun = superseded.index(BEGIN) if BEGIN in superseded else len(superseded)
+    if any(isinstance(segment, Chunk) or segment is not BEGIN and isinstance(segment, Mark) for segment in superseded[:begun]):
+        stays.append(ABORT)
+    deletes = Changes()
+    for segment in superseded:
+        if isinstance(segment, Changes):
+            deletes.latest.update(segment.latest)
+    deletes.latest = {key: change for key, change in deletes.latest.items() if change.gone}
+    if deletes.latest:
+        stays.append(deletes)
+    return stays

@@ -1,0 +1,106 @@
+"""Writing to a store, from hooks and from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from datasync_core.model.entries import Delete, Put
+from datasync_core.model.errors import StoreError, Unsupported, UsageError
+from datasync_core.model.keys import check_key
+from datasync_core.model.runtime import Runtime
+from datasync_core.spec.transport import Writer
+from datasync_core.sync.store import Store
+
+
+class StorePublisher:
+    """One store's `spec.context.Publisher`: any thread may write, one at a time.
+
+    A write returns when the store has it and raises when it has not; nothing waits here for a store to come back.
+    """
+
+    def __init__(self, store: Store, runtime: Runtime) -> None:
+        self._store = store
+        self._lock = runtime.lock()
+        self._writer: Writer | None = None  # under the lock
+        self._closed = False  # under the lock
+        self.revision = 0
+        """The newest revision written here."""
+
+    def put(self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None) -> int:
+        """Write one key and return the revision; text is written as UTF-8. See `spec.context.Publisher`."""
+        return self.commit([Put(key, _encode(key, value), ttl)], expect=None if expect is None else {key: expect})
+
+    def delete(self, key: str, *, expect: int | None = None) -> int:
+        """Remove one key and return the revision."""
+        return self.commit([Delete(key)], expect=None if expect is None else {key: expect})
+
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] | None = None) -> int:
+        """Do all operations or none and return the revision.
+
+        Raises `UsageError` for what is no key, no value, or a key twice; a `StoreError` where the store has not
+        taken it (`Unsupported`: it cannot; `Conflict`: an expectation did not hold).
+        """
+        self._check(ops, expect or {})
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"store {self._store.name} is closed: the host has stopped")
+            if self._writer is None:
+                self._writer = self._store.writer()
+            try:
+                revision = self._writer.commit(ops, expect=expect or {})
+            except StoreError:
+                self._drop()
+                raise
+            except Exception as error:
+                self._drop()
+                raise StoreError(f"store {self._store.name}: {error}") from error
+            self.revision = max(self.revision, revision)
+        return revision
+
+    def close(self) -> None:
+        """Let go of the store; later writes raise `StoreError`."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+
+    def _drop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _check(self, ops: Sequence[Put | Delete], expect: Mapping[str, int]) -> None:
+        can = self._store.capabilities
+        where = f"store {self._store.name}"
+        if not ops:
+            raise UsageError("there is nothing to write: give at least one Put or Delete")
+        seen: set[str] = set()
+        for op in ops:
+            key = check_key(op.key)
+            if key in seen:
+                raise UsageError(f"key {key!r} is written twice in one transaction")
+            seen.add(key)
+            if can.key_bytes is not None and len(key.encode()) > can.key_bytes:
+                raise Unsupported(f"{where} takes keys of at most {can.key_bytes} bytes; {key[:40]!r}… is longer")
+            if isinstance(op, Put):
+                if not isinstance(op.value, bytes):
+                    raise UsageError(f"the value of {key!r} is bytes, got {type(op.value).__name__}")
+                if op.ttl is not None and not op.ttl > 0:
+                    raise UsageError(f"ttl of {key!r} is a number of seconds above 0, got {op.ttl!r}")
+                if op.ttl is not None and not can.expiry:
+                    raise Unsupported(f"{where} has no time to live")
+                if op.alive and not can.leases:
+                    raise Unsupported(f"{where} has no leases to bind entries to the host's life")
+        for key in expect:
+            check_key(key)
+        if expect and not can.compare:
+            raise Unsupported(f"{where} cannot compare revisions (expect=)")
+        if len(ops) > 1 and not can.transactions:
+            raise Unsupported(f"{where} has no transactions: write one key at a time")
+
+
+def _encode(key: str, value: bytes | str) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    raise UsageError(f"the value of {key!r} is bytes or text, got {type(value).__name__}")

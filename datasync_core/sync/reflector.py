@@ -1,0 +1,172 @@
+"""Reads one store on a thread of its own and puts what it finds into the inbox, for as long as the host lives.
+
+Subscribe, resume where a cursor allows it, else read a snapshot, then follow the stream; on any loss of continuity
+close, back off and begin again. The cursor is taken over only after the inbox has the batch, so nothing can fall
+between. (The shape is client-go's reflector; here a loss is never hidden from who reads.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from datasync_core.model.entries import Cursor
+from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.runtime import Runtime, Thread
+from datasync_core.spec.transport import Subscription
+from datasync_core.sync.backoff import Backoff
+from datasync_core.sync.inbox import Inbox
+from datasync_core.sync.store import Store
+
+POLL = 5.0
+"""Seconds between looks at whether to go on; `wake` ends a wait at once, so it bounds nothing but a lost wake."""
+HEALTHY = 10.0
+"""Seconds of connection after which the next loss is the first again."""
+
+
+class Health:
+    """How one store is doing. Written by its reflector's thread, read by any."""
+
+    __slots__ = ("connected", "error", "refused", "resumes", "since", "snapshots")
+
+    def __init__(self, since: float) -> None:
+        self.connected = False
+        self.since = since
+        """When ``connected`` last changed, in seconds since the Unix epoch."""
+        self.error: BaseException | None = None
+        """Why it is not connected."""
+        self.refused = False
+        """Whether trying again will not help until somebody changes a setting."""
+        self.snapshots = 0
+        self.resumes = 0
+
+
+class Reflector:
+    """Keeps one store's inbox fed. `start` and `stop` belong to whoever owns the host."""
+
+    def __init__(
+        self,
+        store: Store,
+        paths: Sequence[str],
+        inbox: Inbox,
+        runtime: Runtime,
+        report: Callable[[Fault], None],
+        backoff: Backoff,
+    ) -> None:
+        self._store = store
+        self._paths = paths
+        self._inbox = inbox
+        self._runtime = runtime
+        self._report = report  # from our thread
+        self._backoff = backoff
+        self._rest = runtime.doorbell()
+        self._subscription: Subscription | None = None
+        self._stopping = False  # set by any thread, read by ours
+        self._cursor: Cursor | None = None
+        self._thread: Thread | None = None
+        self._lost = False  # a loss was reported and its end was not yet
+        self.health = Health(runtime.time())
+
+    def start(self) -> None:
+        """Begin to read, on a new thread."""
+        self._thread = self._runtime.start(self.run, f"datasync-reflector-{self._store.name}")
+
+    def stop(self) -> None:
+        """Ask the thread to end, at once. Any thread; returns without waiting."""
+        self._stopping = True
+        self._rest.ring()
+        subscription = self._subscription
+        if subscription is not None:
+            subscription.wake()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds for the thread's end; whether it has ended."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def run(self) -> None:
+        """What the thread does."""
+        while not self._stopping:
+            error: BaseException | None = None
+            begun = self._runtime.monotonic()
+            try:
+                self._follow()
+            except CursorExpired as expired:
+                error = expired
+                if self._cursor is not None:  # a snapshot serves: no need to wait for it
+                    self._cursor = None
+                    self._disconnected(expired)
+                    continue
+            except Exception as caught:  # a transport's own mistake is a loss, too: nothing else can be proven
+                error = caught
+            finally:
+                self._close()
+            if error is None or self._stopping:
+                continue
+            if self.health.connected and self._runtime.monotonic() - begun >= HEALTHY:
+                self._backoff.reset()
+            self._disconnected(error)
+            self._rest.wait(self._backoff.next())
+        self.health.connected = False
+
+    def _follow(self) -> None:
+        """One subscription, from its beginning to its loss (raises) or to the stop (returns)."""
+        subscription = self._subscription = self._store.subscribe(self._paths)
+        if self._cursor is not None and self._store.capabilities.resumable:
+            subscription.resume(self._cursor)
+            self.health.resumes += 1
+        else:
+            self._read(subscription)
+            if self._stopping:
+                return
+            self.health.snapshots += 1
+        self._cursor = subscription.cursor
+        self._connected()
+        inbox = self._inbox
+        while not self._stopping:
+            batch = subscription.poll(POLL)
+            if batch is not None:
+                inbox.put(batch)
+                self._cursor = subscription.cursor
+
+    def _read(self, subscription: Subscription) -> None:
+        inbox = self._inbox
+        inbox.begin()
+        complete = False
+        chunks = subscription.snapshot()
+        try:
+            for chunk in chunks:
+                if self._stopping:
+                    return
+                inbox.chunk(chunk)
+            complete = True
+        finally:
+            if complete:
+                inbox.complete()
+            else:
+                inbox.abort()
+
+    def _connected(self) -> None:
+        health = self.health
+        health.connected, health.since, health.error, health.refused = True, self._runtime.time(), None, False
+        if self._lost:
+            self._lost = False
+            self._report(Fault(FaultKind.STORE_BACK, f"store {self._store.name} answers again", store=self._store.name))
+
+    def _disconnected(self, error: BaseException) -> None:
+        health = self.health
+        if health.connected or health.error is None:
+            health.since = self._runtime.time()
+        health.connected, health.error = False, error
+        health.refused = isinstance(error, AuthenticationFailed | Misconfigured)
+        if not self._lost:
+            self._lost = True
+            text = f"store {self._store.name}: {error}"
+            self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
+
+    def _close(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()

@@ -1,0 +1,167 @@
+"""The local copy of one store's watched keys.
+
+The dispatcher alone changes it, between rounds, so that every hook of a round reads one state. What a round
+changed is left on the shelves as a delta: key → the entry before.
+
+A new snapshot is compared chunk by chunk as it arrives: an entry with equal bytes is only marked with the
+snapshot's number, what differs is staged, and at the end what bears no mark is swept. So a resync of a million
+keys of which two in a hundred changed needs memory for these two alone. (Mark and sweep by number, as garbage
+collectors do it.) Until the snapshot is complete nothing of it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from datasync_core.model.entries import Entry, Gone
+from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Chunk, Segment
+from datasync_core.sync.shelves import Shelf, Shelves
+
+
+class Replica:
+    """The copy of one store. Owned by the dispatcher thread."""
+
+    def __init__(self, paths: Iterable[str], *, counts: bool = False) -> None:
+        self.shelves = Shelves(paths)
+        self.synced = False
+        """Whether a snapshot was complete: from then on there is something to show."""
+        self.revision = 0
+        """The newest revision seen."""
+        self.snapshots = 0
+        """How many snapshots were completed."""
+        self.inferred: set[str] = set()
+        """Keys that this round found absent, in contrast to those deleted explicitly."""
+        self.touched: list[Shelf] = []
+        """Shelves with a delta."""
+        self._counts = counts  # the store numbers nothing: number each change of bytes here
+        self._mark = 0
+        self._staged: dict[str, Entry] | None = None  # what differs in the snapshot that is being read
+
+    def settle(self) -> None:
+        """Forget what the last round changed."""
+        for shelf in self.touched:
+            shelf.delta = {}
+        self.touched = []
+        self.inferred = set()
+
+    def apply(self, segments: Sequence[Segment]) -> None:
+        """Take in what the inbox gave."""
+        for segment in segments:
+            if isinstance(segment, Changes):
+                self._change(segment)
+            elif isinstance(segment, Chunk):
+                self._read(segment.entries)
+            elif segment is BEGIN:
+                self._abort()
+                self._mark += 1
+                self._staged = {}
+            elif segment is COMPLETE:
+                self._complete()
+            elif segment is ABORT:
+                self._abort()
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of a key."""
+        return self.shelves.get(key)
+
+    def __len__(self) -> int:
+        return sum(len(shelf.entries) for shelf in self.shelves.all.values())
+
+    def _change(self, changes: Changes) -> None:
+        latest = changes.latest
+        if changes.cleared:
+            self._sweep(latest)
+        shelf_of = self.shelves.of
+        for key, new in latest.items():
+            shelf = shelf_of(key)
+            if shelf is None:
+                continue
+            old = shelf.entries.get(key)
+            if old is not None and 0 < new.revision <= old.revision:
+                continue  # delivered twice
+            if new.gone:
+                if old is not None:
+                    del shelf.entries[key]
+                    self._note(shelf, key, old)
+                self.inferred.discard(key)
+                self.revision = max(self.revision, new.revision)
+            else:
+                self._set(shelf, old, new)
+
+    def _set(self, shelf: Shelf, old: Entry | None, new: Entry) -> None:
+        same = old is not None and old.value == new.value and old.error == new.error
+        if self._counts:
+            new.revision = old.revision if same and old is not None else self.revision + 1
+        if same and old is not None:
+            new._checked = old._checked
+        if new.revision > self.revision:
+            self.revision = new.revision
+        shelf.entries[new.key] = new
+        self._note(shelf, new.key, old)
+        if self.inferred:
+            self.inferred.discard(new.key)
+
+    def _note(self, shelf: Shelf, key: str, old: Entry | None) -> None:
+        delta = shelf.delta
+        if not delta:
+            self.touched.append(shelf)
+        if key not in delta:
+            delta[key] = old
+
+    def _read(self, entries: Sequence[Entry]) -> None:
+        staged = self._staged
+        if staged is None:
+            return
+        find = self.shelves.find
+        mark = self._mark
+        fresh = not self.synced  # nobody reads it yet: no need to stage
+        for new in entries:
+            key = new.key
+            shelf = find(key)
+            if shelf is None:
+                continue
+            if fresh:
+                if self._counts:
+                    new.revision = self.revision = self.revision + 1
+                elif new.revision > self.revision:
+                    self.revision = new.revision
+                shelf.entries[key] = new
+                continue
+            old = shelf.entries.get(key)
+            if old is not None and old.value == new.value and old.error == new.error:
+                if self._counts or old.revision == new.revision:
+                    old._mark = mark
+                    staged.pop(key, None)  # the store named it twice; this is the later
+                    continue
+            staged[key] = new
+
+    def _complete(self) -> None:
+        staged, self._staged = self._staged, None
+        if staged is None:
+            return
+        if self.synced:
+            self._sweep(staged, self._mark)
+            for key, new in staged.items():
+                shelf = self.shelves.find(key)
+                if shelf is not None:
+                    self._set(shelf, shelf.entries.get(key), new)
+        self.synced = True
+        self.snapshots += 1
+
+    def _sweep(self, present: dict[str, Entry] | dict[str, Entry | Gone], mark: int | None = None) -> None:
+        """Remove what is neither in ``present`` as an entry nor marked: inferred from absence."""
+        for shelf in self.shelves.all.values():
+            absent = [
+                key
+                for key, entry in shelf.entries.items()
+                if entry._mark != mark and ((new := present.get(key)) is None or new.gone)
+            ]
+            for key in absent:
+                self._note(shelf, key, shelf.entries.pop(key))
+                self.inferred.add(key)
+
+    def _abort(self) -> None:
+        if self._staged is not None and not self.synced:
+            for shelf in self.shelves.all.values():
+                shelf.entries.clear()
+        self._staged = None

@@ -1,0 +1,81 @@
+"""Where each key of a store lies: one shelf for each distinct path that is watched.
+
+A key lies on the shelf of the longest path that covers it, so a watch reads its own shelf and those of the
+longer paths below it, and nothing is kept twice. Finding the shelf of a key costs one dictionary look-up where
+the key was seen lately, two where its directory was, and at most one a directory level otherwise, however many
+paths are watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from datasync_core.model.entries import Entry
+from datasync_core.model.keys import covers, is_subtree
+
+_MEMO = 1 << 16  # keys and directories remembered; beyond it the memo starts anew
+
+
+class Shelf:
+    """The entries under one path that lie under no longer one, and what changed in the current round."""
+
+    __slots__ = ("delta", "entries", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self.delta: dict[str, Entry | None] = {}
+        """Key → the entry before this round (None: there was none)."""
+
+
+class Shelves:
+    """All shelves of one store. Owned by the dispatcher thread."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.all: dict[str, Shelf] = {path: Shelf(path) for path in sorted(set(paths))}
+        self._exact = {path: shelf for path, shelf in self.all.items() if not is_subtree(path)}
+        self._subtrees = {path: shelf for path, shelf in self.all.items() if is_subtree(path)}
+        self._by_key: dict[str, Shelf] = {}
+        self._by_directory: dict[str, Shelf | None] = {}
+
+    def of(self, key: str) -> Shelf | None:
+        """The shelf of a key, or None where nothing watches it; remembers the key."""
+        shelf = self._by_key.get(key)
+        if shelf is None:
+            shelf = self.find(key)
+            if shelf is not None:
+                if len(self._by_key) >= _MEMO:
+                    self._by_key.clear()
+                self._by_key[key] = shelf
+        return shelf
+
+    def find(self, key: str) -> Shelf | None:
+        """The same without remembering the key: for snapshots, which name each key once."""
+        shelf = self._exact.get(key) if self._exact else None
+        if shelf is not None:
+            return shelf
+        directory = key[: key.rfind("/") + 1]
+        memo = self._by_directory
+        if directory in memo:
+            return memo[directory]
+        shelf = self._subtree(directory)
+        if len(memo) >= _MEMO:
+            memo.clear()
+        memo[directory] = shelf
+        return shelf
+
+    def under(self, path: str) -> list[Shelf]:
+        """The shelves whose every key ``path`` covers."""
+        return [shelf for shelf in self.all.values() if shelf.path == path or is_subtree(path) and covers(path, shelf.path)]
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of a key."""
+        shelf = self.of(key)
+        return None if shelf is None else shelf.entries.get(key)
+
+    def _subtree(self, directory: str) -> Shelf | None:
+        while True:
+            shelf = self._subtrees.get(directory)
+            if shelf is not None or not directory:
+                return shelf
+            directory = directory[: directory.rfind("/", 0, -1) + 1]
