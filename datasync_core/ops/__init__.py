@@ -1,0 +1,1 @@
+"""Looking in from outside: status, explain, the control socket, health, metrics. Reads; changes nothing."""

@@ -1,0 +1,1 @@
+"""What is shipped for the tests of plugin and transport authors."""
