@@ -1,9 +1,9 @@
 """``memory:`` and ``memory:NAME``: a store in this process, for tests, embedding and simulations.
 
-`_Store` is the data: the entries, and a history that names which keys each revision touched. A subscription is a
-place in that history; what it is given is read from the entries, so values in between collapse and the history
-costs no values. The history is bounded: who falls out of it is told so (`CursorExpired`) and reads a snapshot.
-Nothing runs in the background: time to live is served by whoever polls, reads or writes.
+`_Store` is the data: the entries, and a history that names which keys each revision touched. A subscription
+is a place in that history; what it is given is read from the entries, so values in between collapse and the
+history costs no values. The history is bounded: who falls out of it is told so (`CursorExpired`) and reads a
+snapshot. Nothing runs in the background: time to live is served by whoever polls, reads or writes.
 """
 
 from __future__ import annotations
@@ -291,8 +291,8 @@ class _MemoryWriter(Writer):
 class MemoryTransport(Transport):
     """A store in this process; any thread may use it, with any number of subscriptions and writers.
 
-    ``memory:`` is private to its object; ``memory:NAME`` is one store for all that say the name, until the last of
-    them is gone. ``history``: how many changes are kept for subscriptions that are behind or resume.
+    ``memory:`` is private to its object; ``memory:NAME`` is one store for all that say the name, until the
+    last of them is gone. ``history``: how many changes are kept for subscriptions that are behind or resume.
     `lose`, `back` and `clear` do what befalls stores elsewhere, for tests of what rests on them.
     """
 
@@ -319,7 +319,7 @@ class MemoryTransport(Transport):
 
     @property
     def clock(self) -> Callable[[], float]:
-        """The clock (in seconds) that times to live and poll's timeouts go by; one for all that share the store."""
+        """Seconds; times to live and the timeouts of `poll` go by it. One for all that share the store."""
         return self._store.clock
 
     @clock.setter

@@ -1,0 +1,123 @@
+"""One connection to the file, opened with care: never another program's, never a new one by mistake."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from datasync_core.transport import ConnectionLost, Misconfigured
+from datasync_transports.sqlite import schema
+
+
+@dataclass
+class Place:
+    """Where the database is and how it is used: what the connections of one transport share.
+
+    ``seen`` is set by whoever opens the file first and never taken back: a file that was there and is gone
+    is a lost store, not an empty one, and is not made again.
+    """
+
+    file: Path
+    retention: float
+    synchronous: str
+    busy_timeout: float
+    clock: Callable[[], float]
+    seen: bool = False
+
+    def identity(self) -> tuple[int, int] | None:
+        """Which file is there now; None where there is none."""
+        try:
+            found = os.stat(self.file)
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino)
+
+
+class Database:
+    """A connection. Not for two threads at once: its owner has a lock."""
+
+    def __init__(self, place: Place, *, create: bool) -> None:
+        self.place = place
+        self._create = create
+        existed = self._look()
+        mode = "rw" if existed else "rwc"
+        self.connection = sqlite3.connect(
+            f"file:{quote(os.path.abspath(place.file))}?mode={mode}",
+            uri=True,
+            timeout=place.busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self.connection.text_factory = bytes
+            self.epoch = self._enter()
+            self.connection.execute(f"PRAGMA synchronous = {place.synchronous}").fetchall()
+        except BaseException:
+            self.connection.close()
+            raise
+        self._identity = place.identity()
+        place.seen = True
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def check(self) -> None:
+        """Raise `ConnectionLost` unless the file that was opened is the one that is there."""
+        if self.place.identity() != self._identity:
+            raise ConnectionLost(f"{self.place.file} was removed or replaced while it was open")
+
+    @contextmanager
+    def transaction(self, kind: str = "DEFERRED") -> Iterator[sqlite3.Connection]:
+        """Commit at the end, roll back on any error."""
+        self.connection.execute(f"BEGIN {kind}")
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """End what transaction there is without an effect."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def head(self) -> tuple[int, str]:
+        """The newest revision and its mark."""
+        rev, mark = self.connection.execute(
+            "SELECT rev, mark FROM commits ORDER BY rev DESC LIMIT 1"
+        ).fetchall()[0]
+        return rev, bytes(mark).decode()
+
+    def mark(self, rev: int) -> str | None:
+        """The mark of a revision; None where it is purged, or never was."""
+        found = self.connection.execute("SELECT mark FROM commits WHERE rev = ?", (rev,)).fetchall()
+        return bytes(found[0][0]).decode() if found else None
+
+    def _look(self) -> bool:
+        """Whether there is a file; raises where there is none and none may be made."""
+        file = self.place.file
+        if file.is_dir():
+            raise Misconfigured(f"{file} is a folder; name a file in it")
+        if file.exists():
+            return True
+        if not file.parent.is_dir():
+            raise Misconfigured(f"the folder of {file} is not there; create {file.parent}")
+        if self.place.seen:
+            raise ConnectionLost(f"{file} was there and is gone; put it back, or start anew for an empty one")
+        if not self._create:
+            raise ConnectionLost(f"there is no {file} yet; whoever writes to it first creates it")
+        return False
+
+    def _enter(self) -> str:
+        epoch = schema.read_epoch(self.connection, self.place.file)
+        if epoch is not None:
+            return epoch
+        if not self._create:
+            raise ConnectionLost(f"{self.place.file} is empty; whoever writes to it first makes its tables")
+        return schema.create(self.connection, self.place.file, self.place.clock())

@@ -1,0 +1,68 @@
+"""The tables, and how to know a database that is ours.
+
+``kv`` has a row for each key; one without a value is a tombstone. ``commits`` has a row for each revision
+that a subscription can go on from, with a random mark that no other history shares, and when it was. The
+oldest of them is the floor: tombstones up to it are of no use to anybody.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+from datasync_core.transport import ConnectionLost, Misconfigured
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE meta (version INTEGER NOT NULL, epoch TEXT NOT NULL);
+CREATE TABLE kv (
+    key TEXT PRIMARY KEY NOT NULL CHECK (typeof(key) = 'text'),
+    value BLOB CHECK (typeof(value) IN ('blob', 'null')),
+    rev INTEGER NOT NULL,
+    expires REAL
+);
+CREATE INDEX kv_rev ON kv (rev);
+CREATE INDEX kv_tombstones ON kv (rev) WHERE value IS NULL;
+CREATE INDEX kv_expires ON kv (expires) WHERE expires IS NOT NULL;
+CREATE TABLE commits (rev INTEGER PRIMARY KEY, mark TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+
+def read_epoch(connection: sqlite3.Connection, file: Path) -> str | None:
+    """The epoch; None where there are no tables. The database of another program is `Misconfigured`."""
+    tables = {
+        bytes(name).decode() for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()
+    }
+    if not tables:
+        return None
+    if not {"meta", "kv", "commits"} <= tables:
+        raise Misconfigured(f"{file} is the database of another program; name another file")
+    version, epoch = connection.execute("SELECT version, epoch FROM meta").fetchone()
+    if version != VERSION:
+        raise Misconfigured(
+            f"{file} has tables of version {version}, this program knows {VERSION}; use the other one"
+        )
+    return bytes(epoch).decode()
+
+
+def create(connection: sqlite3.Connection, file: Path, now: float) -> str:
+    """Make the tables, unless another process was faster; return the epoch."""
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if read_epoch(connection, file) is None:
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+            connection.execute("INSERT INTO meta VALUES (?, ?)", (VERSION, uuid.uuid4().hex))
+            connection.execute("INSERT INTO commits VALUES (0, lower(hex(randomblob(8))), ?)", (now,))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    epoch = read_epoch(connection, file)
+    if epoch is None:
+        raise ConnectionLost(f"{file} lost its tables while it was opened")
+    return epoch

@@ -1,0 +1,197 @@
+"""Reading: a snapshot at one revision, then what has a later one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from datasync_core.transport import (
+    Batch,
+    ConnectionLost,
+    Cursor,
+    CursorExpired,
+    Entry,
+    Gone,
+    StoreError,
+    Subscription,
+)
+from datasync_transports.sqlite import expiry
+from datasync_transports.sqlite.database import Database, Place
+from datasync_transports.sqlite.failures import explained
+from datasync_transports.sqlite.paths import Paths
+
+_CHUNK = 1000
+_TICK = 0.01  # seconds between two looks for commits of others
+
+
+class SqliteSubscription(Subscription):
+    """A place in the file's history. One thread uses it; `wake` and `close` are for any.
+
+    The lock is held while the connection is in use, and never while waiting or handing out.
+    """
+
+    def __init__(self, place: Place, paths: Sequence[str], *, create: bool) -> None:
+        self._place = place
+        self._paths = Paths(paths)
+        self._create = create
+        self._lock = threading.Lock()
+        self._bell = threading.Event()
+        self._woken = False
+        self._closed = False
+        self._database: Database | None = None
+        self._position: tuple[int, str] | None = None  # the newest revision that was given out, and its mark
+        self._version: int | None = None  # data_version when it was read last
+        self._expires: float | None = None  # when the next key expires
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._position = None
+        with self._lock, explained(self._place.file):
+            database = self._opened()
+            database.rollback()
+            expiry.sweep_if_free(database, self._place.clock())
+            database.connection.execute("BEGIN")
+            position = database.head()
+            now = self._place.clock()
+        try:
+            for condition, arguments in self._paths.conditions():
+                yield from self._read(database, condition, (*arguments, now))
+        finally:
+            with self._lock:
+                if not self._closed:
+                    database.rollback()
+        self._position = position
+        self._version = None
+
+    def resume(self, cursor: Cursor) -> None:
+        with self._lock, explained(self._place.file):
+            database = self._opened()
+            revision, _, mark = cursor.position.partition(":")
+            if cursor.epoch != database.epoch or not revision.isdecimal() or not mark:
+                raise CursorExpired(
+                    f"{self._place.file} is another database than the one before; read a snapshot"
+                )
+            self._position = (int(revision), mark)
+            self._version = None
+            try:
+                self._prove(database)
+            except CursorExpired:
+                self._position = None
+                raise
+
+    def poll(self, timeout: float) -> Batch | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            self._bell.clear()
+            with self._lock, explained(self._place.file):
+                batch = self._look(self._opened())
+            remaining = deadline - time.monotonic()
+            if batch is not None or self._woken or remaining <= 0:
+                self._woken = False
+                return batch
+            self._bell.wait(min(remaining, _TICK))
+
+    @property
+    def cursor(self) -> Cursor | None:
+        if self._position is None or self._database is None:
+            return None
+        return Cursor(self._database.epoch, f"{self._position[0]}:{self._position[1]}")
+
+    def wake(self) -> None:
+        self._woken = True
+        self._bell.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._bell.set()
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+
+    def _opened(self) -> Database:
+        if self._closed:
+            raise ConnectionLost(f"{self._place.file}: the subscription was closed")
+        if self._database is None:
+            self._database = Database(self._place, create=self._create)
+        self._database.check()
+        return self._database
+
+    def _read(
+        self, database: Database, condition: str, arguments: tuple[object, ...]
+    ) -> Iterator[Sequence[Entry]]:
+        with self._lock, explained(self._place.file):
+            self._opened()
+            rows = database.connection.execute(
+                f"SELECT key, value, rev FROM kv WHERE {condition} AND value IS NOT NULL"
+                " AND (expires IS NULL OR expires > ?)",
+                arguments,
+            )
+        with closing(rows):
+            while True:
+                with self._lock, explained(self._place.file):
+                    self._opened()
+                    chunk = rows.fetchmany(_CHUNK)
+                if not chunk:
+                    return
+                yield _entries(chunk)
+
+    def _look(self, database: Database) -> Batch | None:
+        """What is new, under the lock; a look that finds nothing costs a few microseconds."""
+        if self._position is None:
+            raise StoreError(f"{self._place.file}: poll comes after a snapshot or resume")
+        now = self._place.clock()
+        if self._expires is not None and self._expires <= now:
+            swept = expiry.sweep_if_free(database, now)
+            self._expires = None if swept is None else now + 1.0 if not swept else self._expires
+            if swept:
+                self._version = None
+        (version,) = database.connection.execute("PRAGMA data_version").fetchall()[0]
+        if version == self._version:
+            return None
+        with database.transaction() as connection:
+            self._prove(database)
+            head = database.head()
+            changed = connection.execute(
+                "SELECT key, value, rev FROM kv WHERE rev > ? ORDER BY rev", (self._position[0],)
+            ).fetchall()
+            self._expires = expiry.next_expiry(connection)
+        self._position = head
+        self._version = version
+        changes = [change for change in _changes(changed) if self._paths.covers(change.key)]
+        return Batch(changes) if changes else None
+
+    def _prove(self, database: Database) -> None:
+        """That the history goes on from the position: its commit is there, and is the one that was seen."""
+        assert self._position is not None
+        revision, mark = self._position
+        found = database.mark(revision)
+        if found is None:
+            raise CursorExpired(f"{self._place.file} cannot go on from revision {revision}; read a snapshot")
+        if found != mark:
+            raise CursorExpired(
+                f"{self._place.file} was rolled back to a backup and went on; read a snapshot"
+            )
+
+
+def _entries(rows: Sequence[tuple[bytes, bytes, int]]) -> list[Entry]:
+    try:
+        return [Entry(key.decode(), value, rev) for key, value, rev in rows]
+    except UnicodeDecodeError:
+        return [_entry(*row) for row in rows]
+
+
+def _entry(key: bytes, value: bytes, rev: int) -> Entry:
+    try:
+        return Entry(key.decode(), value, rev)
+    except UnicodeDecodeError:
+        return Entry(_shown(key), value, rev, f"the key {_shown(key)} is no UTF-8 text; write it anew")
+
+
+def _shown(key: bytes) -> str:
+    return key.decode(errors="backslashreplace")
+
+
+def _changes(rows: Sequence[tuple[bytes, bytes | None, int]]) -> Iterator[Entry | Gone]:
+    for key, value, rev in rows:
+        yield Gone(_shown(key), rev) if value is None else _entry(key, value, rev)
