@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     HOOK_FAILED = "hook failed"
     VALUE_INVALID = "value invalid"
     REPORTED = "reported by plugin"
+    DELETES_OVERDUE = "deletes overdue"
 
 
 @frozen

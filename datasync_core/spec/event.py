@@ -36,8 +36,14 @@ class View(Protocol):
 
     watches: tuple[Watch[Any], ...]
     one_store: bool
-    invalid: Mapping[Key, str]
-    held: Mapping[Key, str]
+
+    @property
+    def invalid(self) -> Mapping[Key, str]:
+        """Key → why, of what cannot be told."""
+
+    @property
+    def held(self) -> Mapping[Key, str]:
+        """Key → why, of removals that the brake holds."""
 
     def state(self, watch: Watch[Any]) -> State:
         """The whole state of a watch."""

@@ -59,6 +59,8 @@ class Replica:
                 self._complete()
             elif segment is ABORT:
                 self._abort()
+        if len(segments) > 1:
+            self._drop_unseen()
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""
@@ -107,6 +109,13 @@ class Replica:
             self.touched.append(shelf)
         if key not in delta:
             delta[key] = old
+
+    def _drop_unseen(self) -> None:
+        """Forget keys that came and went within one round: nobody can have seen them."""
+        for shelf in self.touched:
+            unseen = [key for key, old in shelf.delta.items() if old is None and key not in shelf.entries]
+            for key in unseen:
+                del shelf.delta[key]
 
     def _read(self, entries: Sequence[Entry]) -> None:
         staged = self._staged

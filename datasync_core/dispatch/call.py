@@ -1,0 +1,232 @@
+"""What one call of one hook hands out, and what becomes of it.
+
+A `Call` is the view behind an event: for each store a `Part` with what is to be told, and an overlay where the
+plugin sees something else than the replica holds (last good values, deletes that come later). When the hook has
+returned, `succeed` or `fail` writes the outcome into the ledgers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, TypeAlias
+
+from datasync_core.dispatch.ledger import Aside, Frozen, Ledger
+from datasync_core.model.entries import Entry
+from datasync_core.model.errors import UsageError
+from datasync_core.spec.event import Key, State
+from datasync_core.spec.watch import Watch
+from datasync_core.sync.shelves import Shelf
+
+Deletes: TypeAlias = list[tuple[str, Entry | None]]
+Puts: TypeAlias = list[tuple[Entry, Entry | None]]
+
+
+class Part:
+    """One store's share of a call."""
+
+    __slots__ = ("deletes", "handed", "ledger", "overlay", "puts", "rejected", "retried", "withheld")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.handed: list[str] = []
+        self.deletes: dict[Watch[Any], Deletes] = {}
+        self.puts: dict[Watch[Any], Puts] = {}
+        self.overlay: dict[str, Entry | None] = {}
+        """Key → what the plugin sees instead of what the replica holds."""
+        self.withheld: dict[str, Entry | None] = {}
+        """Key → applied, of deletes that a resync leaves to the pass back."""
+        self.retried: dict[str, tuple[str, float | None]] = {}
+        self.rejected: dict[str, str] = {}
+
+    def collect_changes(self, now: float, *, puts: bool, deletes: bool) -> None:
+        """What is pending and not set aside."""
+        ledger = self.ledger
+        aside = ledger.aside
+        for key, entry, applied, watch in ledger.pending():
+            waits = bool(aside) and key in aside and aside[key].due > now
+            if entry is None:
+                if deletes and not waits:
+                    self.deletes.setdefault(watch, []).append((key, applied))
+                    self.handed.append(key)
+                elif applied is not None:
+                    self.overlay[key] = applied
+            elif puts and not waits and ledger.valid(entry, watch):
+                self.puts.setdefault(watch, []).append((entry, applied))
+                self.handed.append(key)
+        self._show_frozen()
+
+    def collect_state(self, *, withhold: bool) -> None:
+        """Everything, and the deletes of what is gone; ``withhold`` leaves those to the pass back."""
+        ledger = self.ledger
+        for key, entry, applied, watch in ledger.pending():
+            if entry is not None:
+                ledger.valid(entry, watch)
+            elif withhold:
+                self.withheld[key] = applied
+                self.overlay[key] = applied
+            else:
+                self.deletes.setdefault(watch, []).append((key, applied))
+                self.handed.append(key)
+        if not ledger.based:  # else whatever is not behind was valid when it was applied
+            for shelf, watch in ledger.watch_of.items():
+                for entry in shelf.entries.values():
+                    if entry.key not in ledger.frozen:
+                        ledger.valid(entry, watch)
+        self._show_frozen()
+
+    def state(self, watch: Watch[Any]) -> Iterator[tuple[Entry, Entry | None]]:
+        """Entry and applied entry of every key of a watch that a diff may touch."""
+        ledger = self.ledger
+        behind, overlay = ledger.behind, self.overlay
+        for shelf in ledger.shelves_of.get(watch, ()):
+            if not ledger.based:
+                for entry in shelf.entries.values():
+                    if not overlay or entry.key not in overlay:
+                        yield entry, None
+            elif behind or overlay:
+                for key, entry in shelf.entries.items():
+                    if key not in overlay:
+                        yield entry, behind[key] if key in behind else entry
+            else:
+                for entry in shelf.entries.values():
+                    yield entry, entry
+
+    def succeed(self, now: float, delay: Callable[[int], float], *, resync: bool) -> bool:
+        """Write into the ledger what the hook applied; whether that was anything."""
+        ledger = self.ledger
+        asides = []
+        for key, (reason, wanted) in self.retried.items():
+            before = ledger.aside.get(key)
+            attempts = before.attempts + 1 if before else 1
+            due = now + (delay(attempts - 1) if wanted is None else max(wanted, 0.0))
+            asides.append((key, Aside(reason, attempts, due, eager=wanted is None), ledger.applied(key)))
+        for key, reason in self.rejected.items():
+            ledger.freeze(key, Frozen(reason, invalid=False))
+        if resync:
+            ledger.settle_all(self.withheld)
+        else:
+            ledger.settle(self.handed)
+        for key, aside, applied in asides:
+            ledger.set_aside(key, aside, applied)
+        return resync or len(self.handed) > len(self.retried) + len(self.rejected)
+
+    def fail(self, *, resync: bool) -> None:
+        """Write into the ledger that nobody knows what the hook applied."""
+        self.ledger.doubt(self.handed)
+        if resync:
+            self.ledger.doubt_all()
+
+    def _show_frozen(self) -> None:
+        ledger = self.ledger
+        for key in ledger.frozen:
+            self.overlay[key] = ledger.behind[key]
+
+
+class WatchState:
+    """The keys of one watch as the plugin sees them (`spec.event.State`)."""
+
+    __slots__ = ("_ledger", "_overlay", "_shelves", "_watch")
+
+    def __init__(self, part: Part, watch: Watch[Any]) -> None:
+        self._ledger = part.ledger
+        self._overlay = part.overlay
+        self._watch = watch
+        self._shelves: list[Shelf] = part.ledger.shelves_of.get(watch, [])
+
+    def get(self, key: str) -> Entry | None:
+        shelf = self._ledger.replica.shelves.of(key)
+        if shelf is None or self._ledger.watch_of.get(shelf) is not self._watch:
+            return None
+        return self._overlay[key] if key in self._overlay else shelf.entries.get(key)
+
+    def __iter__(self) -> Iterator[Entry]:
+        overlay = self._overlay
+        entries = chain.from_iterable(shelf.entries.values() for shelf in self._shelves)
+        if not overlay:
+            return entries
+        shown = (entry for entry in entries if entry.key not in overlay)
+        return chain(shown, (entry for entry in self._own() if entry is not None))
+
+    def __len__(self) -> int:
+        count = sum(len(shelf.entries) for shelf in self._shelves)
+        for key, entry in self._overlay.items():
+            if self._ledger.watch(key) is self._watch:
+                count += (entry is not None) - (self._ledger.replica.get(key) is not None)
+        return count
+
+    def _own(self) -> Iterator[Entry | None]:
+        return (entry for key, entry in self._overlay.items() if self._ledger.watch(key) is self._watch)
+
+
+class Call:
+    """The view behind one event (`spec.event.View`). Lives as long as the hook runs, on the dispatcher thread."""
+
+    def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...], *, resync: bool) -> None:
+        self.parts = {store: Part(ledger) for store, ledger in ledgers.items()}
+        self.watches = watches
+        self.resync = resync
+        self.one_store = len(ledgers) <= 1
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not any(part.handed for part in self.parts.values())
+
+    @property
+    def invalid(self) -> Mapping[Key, str]:
+        return {
+            key if self.one_store else (store, key): why.reason
+            for store, part in self.parts.items()
+            for key, why in part.ledger.frozen.items()
+        }
+
+    @property
+    def held(self) -> Mapping[Key, str]:
+        return {}
+
+    def state(self, watch: Watch[Any]) -> State:
+        return WatchState(self.parts[watch.store], watch)
+
+    def deletes(self, watch: Watch[Any]) -> Iterable[tuple[str, Entry | None]]:
+        return self.parts[watch.store].deletes.get(watch, ())
+
+    def puts(self, watch: Watch[Any]) -> Iterable[tuple[Entry, Entry | None]]:
+        part = self.parts[watch.store]
+        return part.state(watch) if self.resync else part.puts.get(watch, ())
+
+    def frozen(self, watch: Watch[Any], key: str) -> bool:
+        return key in self.parts[watch.store].overlay
+
+    def revision(self, watch: Watch[Any]) -> int:
+        return self.parts[watch.store].ledger.replica.revision
+
+    def retry(self, store: str | None, key: str, reason: str, delay: float | None) -> None:
+        part = self._part(store, key)
+        part.rejected.pop(key, None)
+        part.retried[key] = (reason, delay)
+
+    def reject(self, store: str | None, key: str, reason: str) -> None:
+        part = self._part(store, key)
+        part.retried.pop(key, None)
+        part.rejected[key] = reason
+
+    def succeed(self, now: float, delay: Callable[[int], float]) -> bool:
+        """The hook returned: write the outcome; whether anything was applied."""
+        return any([part.succeed(now, delay, resync=self.resync) for part in self.parts.values()])
+
+    def fail(self) -> None:
+        """The hook raised: write that nobody knows what it did; its `retry` and `reject` do not count."""
+        for part in self.parts.values():
+            part.fail(resync=self.resync)
+
+    def _part(self, store: str | None, key: str) -> Part:
+        found = [
+            part
+            for name, part in self.parts.items()
+            if store in (None, name) and part.ledger.watch(key) is not None
+        ]
+        if not found:
+            raise UsageError(f"no watch of this plugin covers the key {key!r}")
+        if len(found) > 1:
+            raise UsageError(f"several stores have watches that cover {key!r}: give the change instead of the key")
+        return found[0]

@@ -1,0 +1,249 @@
+"""The one thread that calls hooks: takes what the inboxes have, makes a round of it, waits for more.
+
+A round: the inboxes are emptied into the replicas, each ledger notes what changed, then one pass forward in DAG
+order and one pass back. Between rounds nobody reads the replicas, so all hooks of a round see one state. Where a
+round left something that can go on at once (a gate opened, say) another follows.
+
+`turn` does all that is to be done now and says when to look again; `run` is the thread around it. A harness or a
+simulation calls `turn` itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from datasync_core.dispatch.lane import Lane
+from datasync_core.dispatch.ledger import Ledger
+from datasync_core.dispatch.states import PluginState, describe, state_of
+from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.runtime import Doorbell, Runtime
+from datasync_core.sync.inbox import Inbox
+from datasync_core.sync.replica import Replica
+from datasync_core.sync.shelves import Shelf
+
+log = logging.getLogger("datasync")
+
+
+class Dispatcher:
+    """Drives every lane. `turn`, `run` and `stop_plugins` belong to its thread; the rest says who may call it."""
+
+    def __init__(self, runtime: Runtime, doorbell: Doorbell) -> None:
+        self.runtime = runtime
+        self.round = 0
+        self.running: tuple[str, str] | None = None
+        """Plugin and hook that is being called. Any thread may read it."""
+        self.states: dict[str, PluginState] = {}
+        """The state of each loaded plugin as of the last turn. Replaced, never changed: any thread may read it."""
+        self.faults: deque[Fault] = deque(maxlen=100)
+        """The latest faults. Any thread may read a copy."""
+        self.settled = False
+        """Whether nothing is due or pending that would go on by itself, as of the last turn."""
+        self.stopping = False
+        self._doorbell = doorbell
+        self._lanes: list[Lane] = []
+        self._inboxes: list[tuple[Inbox, Replica]] = []
+        self._ledgers: dict[Shelf, list[tuple[Ledger, Lane]]] = {}
+        self._order: dict[Lane, int] = {}
+        self._unsettled: set[Lane] = set()
+        self._commands: deque[Callable[[], None]] = deque()
+        self._untold: deque[Fault] = deque()
+        self._waiters: set[Doorbell] = set()
+        self._lock = runtime.lock()  # guards _waiters
+        self._delta: frozenset[str] = frozenset()
+
+    def install(
+        self, lanes: Sequence[Lane], inboxes: Iterable[tuple[Inbox, Replica]], delta: frozenset[str] = frozenset()
+    ) -> None:
+        """Say what is driven, before the first turn: lanes in DAG order; ``delta`` names those of ``reconnect = "delta"``."""
+        self._lanes = list(lanes)
+        self._order = {lane: number for number, lane in enumerate(lanes)}
+        self._inboxes = list(inboxes)
+        self._unsettled = set(lanes)
+        self._delta = delta
+        for lane in lanes:
+            for ledger in lane.ledgers.values():
+                for shelf in ledger.watch_of:
+                    self._ledgers.setdefault(shelf, []).append((ledger, lane))
+
+    # Any thread
+
+    def submit(self, command: Callable[[], None]) -> None:
+        """Run something on the dispatcher's thread, before its next round. Never waits."""
+        self._commands.append(command)
+        self._doorbell.ring()
+
+    def ask_stop(self) -> None:
+        """Let the running hook finish and end. Never waits; safe in a signal handler."""
+        self.stopping = True
+        self._doorbell.ring()
+
+    def report(self, fault: Fault) -> None:
+        """Log a fault, keep it for whoever asks, and tell the observers in the next turn. Never waits."""
+        fault = Fault(fault.kind, fault.text, fault.plugin, fault.store, fault.key, self.runtime.time(), fault.cause)
+        self.faults.append(fault)
+        level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
+        traced = fault.kind is FaultKind.HOOK_FAILED and not isinstance(fault.cause, Reject | Retry)
+        log.log(level, "%s", fault.text, exc_info=fault.cause if traced else None, extra={"fault": str(fault.kind)})
+        self._untold.append(fault)
+        self._doorbell.ring()
+
+    def watch(self, waiter: Doorbell) -> None:
+        """Ring ``waiter`` after each turn, until `unwatch`."""
+        with self._lock:
+            self._waiters.add(waiter)
+
+    def unwatch(self, waiter: Doorbell) -> None:
+        """Ring it no more."""
+        with self._lock:
+            self._waiters.discard(waiter)
+
+    # The dispatcher's thread
+
+    def run(self) -> None:
+        """Turn until asked to stop, then stop the plugins."""
+        while not self.stopping:
+            deadline = self.turn()
+            if not self._is_asked_to_stop():
+                self._doorbell.wait(None if deadline is None else deadline - self.runtime.monotonic())
+        self.stop_plugins()
+
+    def turn(self) -> float | None:
+        """Do all that is to be done now; when to look again at the latest (monotonic seconds, None: when rung)."""
+        self.settled = False
+        while True:
+            while self._commands:
+                self._commands.popleft()()
+            active = self._take() | self._unsettled
+            self._tell_faults()
+            now = self.runtime.monotonic()
+            called = self._make_round(sorted(active, key=self._order.__getitem__)) if active else False
+            self._look(active)
+            if self.stopping or not (called and self._unsettled):
+                break
+        deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
+        self.settled = self._is_settled()
+        with self._lock:
+            for waiter in self._waiters:
+                waiter.ring()
+        return min(deadlines, default=None)
+
+    def call(self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object) -> BaseException | None:
+        """Call a hook as the one that is running; what it raised.
+
+        A hook that exits (`SystemExit`) or raises anything else hurts its plugin alone.
+        """
+        self.running = (lane.name, hook)
+        try:
+            function(*arguments)
+        except BaseException as error:  # the plugin's, whatever it is: signals go to the main thread
+            return error
+        finally:
+            self.running = None
+        return None
+
+    def resync(self, lanes: Iterable[Lane], reason: str, *, rejected: bool = False) -> None:
+        """Plan a resync of these lanes and of those that require them, at once."""
+        planned: dict[Lane, None] = {}
+        for lane in lanes:
+            planned.update(dict.fromkeys([lane, *lane.dependents]))
+        for lane in planned:
+            lane.plan(reason)
+            lane.forgive(rejected=rejected)
+            self._unsettled.add(lane)
+
+    def stop_plugins(self) -> None:
+        """Call `on_stop` in reverse order."""
+        for lane in reversed(self._lanes):
+            lane.stop()
+        self._look(self._lanes)
+
+    def _is_asked_to_stop(self) -> bool:
+        return self.stopping  # other threads set it, which a type checker cannot know
+
+    def _take(self) -> set[Lane]:
+        """Empty the inboxes into the replicas; the lanes that this concerns."""
+        concerned: set[Lane] = set()
+        for inbox, replica in self._inboxes:
+            segments = inbox.take()
+            if not segments:
+                continue
+            before = replica.snapshots
+            replica.apply(segments)
+            if replica.snapshots > before > 0:
+                concerned.update(self._plan_reconnect(replica))
+            for shelf in replica.touched:
+                for ledger, lane in self._ledgers.get(shelf, ()):
+                    ledger.absorb(shelf)
+                    concerned.add(lane)
+            replica.settle()
+        return concerned
+
+    def _plan_reconnect(self, replica: Replica) -> list[Lane]:
+        watching = [
+            lane
+            for lane in self._lanes
+            if lane.name not in self._delta and any(ledger.replica is replica for ledger in lane.ledgers.values())
+        ]
+        for lane in watching:
+            lane.plan("reconnect")
+        return watching
+
+    def _make_round(self, lanes: Sequence[Lane]) -> bool:
+        """One pass forward and one back over the lanes that something concerns; whether a hook was called."""
+        self.round += 1
+        called = False
+        for lane in lanes:
+            if self.stopping:
+                return called
+            called |= lane.forward()
+        for lane in reversed(lanes):
+            if self.stopping:
+                return called
+            if lane.dependents:
+                called |= lane.back()
+        return called
+
+    def _look(self, lanes: Iterable[Lane]) -> None:
+        """Note which lanes are settled, and say which states have changed."""
+        changed: dict[str, PluginState] = {}
+        for lane in lanes:
+            if lane.is_busy():
+                self._unsettled.add(lane)
+            else:
+                self._unsettled.discard(lane)
+            state = state_of(lane)
+            if state != self.states.get(lane.name):
+                changed[lane.name] = state
+                log.info("%s", describe(state, lane), extra={"plugin": lane.name, "state": str(state.state)})
+        if changed:
+            self.states = {**self.states, **changed}
+
+    def _is_settled(self) -> bool:
+        """Whether nothing would go on by itself. Lanes come in DAG order, so what one requires was looked at before."""
+        if not all(replica.synced and inbox.is_empty() for inbox, replica in self._inboxes):
+            return False
+        restless: set[Lane] = set()
+        for lane in sorted(self._unsettled, key=self._order.__getitem__):
+            if lane.failed is not None or lane.missing is not None:
+                continue
+            if lane.trouble is not None:
+                quiet = lane.trouble.due is None
+            else:
+                quiet = lane.gate() is not None and restless.isdisjoint(lane.requires)
+            if not quiet:
+                restless.add(lane)
+        return not restless and not self._commands and not self._untold
+
+    def _tell_faults(self) -> None:
+        while self._untold:
+            fault = self._untold.popleft()
+            for lane in self._lanes:
+                observer = lane.plugin.on_fault
+                if observer is None or not lane.started:
+                    continue
+                error = self.call(lane, "on_fault", observer, fault)
+                if error is not None:  # no fault of its own: it would be told to the same observer
+                    log.warning("%s: on_fault failed: %s: %s", lane.name, type(error).__name__, error)

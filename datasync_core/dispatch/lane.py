@@ -1,0 +1,346 @@
+"""One plugin's way through the rounds: start, resync, changes, retries, stop.
+
+A lane knows what its plugin is due and delivers it when `dispatch.dispatcher` gives it its turn: `forward` in DAG
+order (resyncs, creates and updates), `back` in reverse (deletes, where other plugins require this one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import define
+
+from datasync_core.dispatch.call import Call
+from datasync_core.dispatch.ledger import Ledger
+from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.runtime import Runtime
+from datasync_core.plugins.plugin import Plugin
+from datasync_core.spec.context import Context
+from datasync_core.spec.event import Event
+from datasync_core.sync.backoff import Backoff
+
+
+@define
+class Patience:
+    """How long to wait: seconds between attempts, failures before a resync is tried, seconds deletes wait."""
+
+    first: float = 0.5
+    most: float = 60.0
+    resync_after: int = 3
+    hold: float = 15.0
+
+
+@define
+class Trouble:
+    """A call that raised: nothing of the plugin is tried before ``due`` (None: before something changes)."""
+
+    text: str
+    attempts: int
+    due: float | None
+
+
+class Desk(Protocol):
+    """What a lane needs of the dispatcher."""
+
+    runtime: Runtime
+    round: int
+
+    def call(self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object) -> BaseException | None:
+        """Call a hook as the one that is running; what it raised."""
+
+    def report(self, fault: Fault) -> None:
+        """Tell of a fault. Any thread."""
+
+
+class Lane:
+    """One plugin's deliveries. Owned by the dispatcher thread."""
+
+    def __init__(
+        self,
+        plugin: Plugin,
+        ledgers: Mapping[str, Ledger],
+        context: Context,
+        desk: Desk,
+        patience: Patience,
+        *,
+        missing: str | None = None,
+    ) -> None:
+        self.plugin = plugin
+        self.name = plugin.name
+        self.ledgers = ledgers
+        self.requires: list[Lane] = []
+        self.dependents: list[Lane] = []
+        """Every lane that requires this one, directly or not."""
+        self.missing = missing
+        """A requirement that is not there: ``requires interfaces: not installed``."""
+        self.started = False
+        self.failed: str | None = None
+        self.stopped = False
+        self.succeeded = not plugin.watches
+        """Whether an `on_resync` succeeded."""
+        self.resync: str | None = "startup" if plugin.watches else None
+        """The reason of the resync that is due."""
+        self.last = ""
+        """How this plugin came to be in sync: the reason of its last resync, or ``retry``."""
+        self.trouble: Trouble | None = None
+        self.held_since: float | None = None
+        self._context = context
+        self._desk = desk
+        self._patience = patience
+        self._backoff = Backoff(patience.first, patience.most, desk.runtime.random)
+
+    # What others ask
+
+    @property
+    def whole(self) -> bool:
+        """Whether deletes go with the rest, in the pass forward."""
+        return not self.dependents or self.plugin.whole or self.plugin.on_change is None
+
+    @property
+    def settled(self) -> bool:
+        """Whether this plugin is in sync: what it requires of those that it requires."""
+        return self.started and self.succeeded and self.resync is None and self.trouble is None and self.failed is None
+
+    def gate(self) -> str | None:
+        """Why this plugin gets nothing now, or None. Computed when asked, never remembered."""
+        if self.missing is not None:
+            return self.missing
+        for required in self.requires:
+            if not required.settled:
+                return f"requires {required.name}: {required.failed or 'not in sync'}"
+            if any(ledger.has_puts() for ledger in required.ledgers.values()):
+                return f"requires {required.name}: changes pending"
+        return None
+
+    def unread(self) -> Iterable[str]:
+        """The stores of which there is no snapshot yet."""
+        return [name for name, ledger in self.ledgers.items() if not ledger.replica.synced]
+
+    def is_busy(self) -> bool:
+        """Whether something is due or pending, now or later."""
+        return not self.settled or self._pending()
+
+    def deadline(self, since: float) -> float | None:
+        """When to look again if nothing else happens: the first moment after ``since`` (monotonic seconds).
+
+        A moment that has passed counts no more: the round that began at ``since`` took it up, or a gate keeps it.
+        """
+        if self.failed is not None or self.missing is not None:
+            return None
+        moments = [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
+        if self.held_since is not None:
+            moments.append(self.held_since + self._patience.hold)
+        if self.trouble is not None:
+            moments = [] if self.trouble.due is None else [self.trouble.due]
+        return min((moment for moment in moments if moment > since), default=None)
+
+    def keys(self) -> int:
+        """How many keys the plugin's watches cover. Any thread may ask."""
+        return sum(len(shelf.entries) for ledger in self.ledgers.values() for shelf in ledger.watch_of)
+
+    def undelivered(self) -> int:
+        """How many keys are invalid or rejected. Any thread may ask."""
+        return sum(len(ledger.frozen) for ledger in self.ledgers.values())
+
+    # What happens to it
+
+    def plan(self, reason: str) -> None:
+        """A resync is due; the first one stays the first."""
+        if self.plugin.watches and self.resync is None:
+            self.resync = reason
+
+    def forgive(self, *, rejected: bool = False) -> None:
+        """Try at once what waits for its next attempt; ``rejected``: also what was given up on."""
+        self.trouble = None
+        if rejected:
+            for ledger in self.ledgers.values():
+                ledger.thaw_rejected()
+
+    def forward(self) -> bool:
+        """The pass forward: start, resync, or creates and updates. Whether a hook was called."""
+        if self.failed is not None or self._waits():
+            return False
+        if not self.started:
+            return self._start()
+        if self.gate() is not None or (not self.succeeded and self.unread()):
+            return False
+        if self.resync is not None:
+            return self._resync(self.resync)
+        call = self._collect(puts=True, deletes=self.whole)
+        if call is None:
+            if self.trouble is not None and not self._pending():  # what failed is frozen by now: nothing to try again
+                self._recover()
+            return False
+        if self.plugin.on_change is None:
+            return self._resync("change")
+        return self._change(call)
+
+    def back(self) -> bool:
+        """The pass back: deletes of a plugin that others require. Whether a hook was called."""
+        if self.whole or self.resync is not None or not self.started or self.failed is not None or self._waits():
+            return False
+        if self.gate() is not None:
+            return False
+        call = self._collect(puts=False, deletes=True)
+        if call is None:
+            self.held_since = None
+            return False
+        if not self._may_delete():
+            return False
+        return self._change(call)
+
+    def stop(self) -> None:
+        """Call `on_stop`, where `on_start` returned."""
+        if self.started and not self.stopped and self.plugin.on_stop is not None:
+            error = self._desk.call(self, "on_stop", self.plugin.on_stop)
+            if error is not None:
+                self._report("on_stop", error)
+        self.stopped = True
+
+    def _waits(self) -> bool:
+        """Whether a call that raised is not to be tried again yet."""
+        trouble = self.trouble
+        if trouble is None:
+            return False
+        if trouble.due is not None:
+            return trouble.due > self._desk.runtime.monotonic()
+        if any(ledger.stirred for ledger in self.ledgers.values()):  # rejected: something has changed since
+            self.trouble = None
+            return False
+        return True
+
+    def _start(self) -> bool:
+        if self.missing is not None or not all(required.started for required in self.requires):
+            return False
+        if self.plugin.on_start is None:
+            self.started = True
+            return self.forward()
+        error = self._desk.call(self, "on_start", self.plugin.on_start, self._context)
+        if isinstance(error, Reject):
+            self.failed = f"on_start: {error.reason}"
+            self._report("on_start", error)
+        elif error is not None:
+            self._fail("on_start", error)
+        else:
+            self.started = True
+            self._recover()
+            self.forward()
+        return True
+
+    def _pending(self) -> bool:
+        return any(True for ledger in self.ledgers.values() if ledger.behind for _ in ledger.pending())
+
+    def _collect(self, *, puts: bool, deletes: bool) -> Call | None:
+        if not any(ledger.behind for ledger in self.ledgers.values()):
+            return None
+        call = Call(self.ledgers, self.plugin.watches, resync=False)
+        now = self._desk.runtime.monotonic()
+        for part in call.parts.values():
+            if part.ledger.behind:
+                part.collect_changes(now, puts=puts, deletes=deletes)
+        return None if call.is_empty() else call
+
+    def _may_delete(self) -> bool:
+        """Whether nothing above is still to let go of what is deleted here, or it took too long."""
+        blockers = [
+            lane.name
+            for lane in self.dependents
+            if lane.failed is None and any(ledger.has_blockers() for ledger in lane.ledgers.values())
+        ]
+        now = self._desk.runtime.monotonic()
+        if blockers:
+            if self.held_since is None:
+                self.held_since = now
+            if now < self.held_since + self._patience.hold:
+                return False
+            text = f"{self.name}: deletes waited {self._patience.hold:g} s for {', '.join(blockers)} and go now"
+            self._desk.report(Fault(FaultKind.DELETES_OVERDUE, text, plugin=self.name))
+        self.held_since = None
+        return True
+
+    def _resync(self, reason: str) -> bool:
+        call = Call(self.ledgers, self.plugin.watches, resync=True)
+        for part in call.parts.values():
+            part.collect_state(withhold=self.succeeded and not self.whole)
+        hook = self.plugin.on_resync
+        assert hook is not None  # refused at load
+        if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
+            self.succeeded = True
+            self.resync = None
+        elif self.resync is None:
+            self.resync = "retry"
+        return True
+
+    def _change(self, call: Call) -> bool:
+        hook = self.plugin.on_change
+        assert hook is not None  # `whole` otherwise
+        if not self._deliver("on_change", hook, call, "change") and self.trouble is not None:
+            if self.trouble.attempts % self._patience.resync_after == 0 and self.trouble.due is not None:
+                self.resync = "retry"
+        return True
+
+    def _deliver(self, name: str, hook: Callable[[Event], None], call: Call, reason: str) -> bool:
+        for ledger in self.ledgers.values():
+            ledger.stirred = False
+        event = Event(call, plugin=self.name, reason=reason, first=not self.succeeded, round=self._desk.round)
+        error = self._desk.call(self, name, hook, event)
+        event.expire()
+        if error is not None:
+            call.fail()
+            self._fail(name, error, event.handed)
+            return False
+        if call.resync or self.trouble is not None:
+            self.last = reason if call.resync else "retry"
+        self._recover()
+        delays = self._backoff_for_keys
+        if call.succeed(self._desk.runtime.monotonic(), delays):
+            self._encourage()
+        return True
+
+    def _backoff_for_keys(self, attempts: int) -> float:
+        backoff = Backoff(self._patience.first, self._patience.most, self._desk.runtime.random)
+        backoff.attempts = attempts
+        return backoff.next()
+
+    def _encourage(self) -> None:
+        """Those that require this one may try again what they set aside."""
+        for lane in self.dependents:
+            if self in lane.requires:
+                for ledger in lane.ledgers.values():
+                    for aside in ledger.aside.values():
+                        if aside.eager:
+                            aside.due = 0.0
+
+    def _fail(self, hook: str, error: BaseException, key: str | None = None) -> None:
+        attempts = self._backoff.attempts + 1
+        delay = self._backoff.next()
+        if isinstance(error, Retry) and error.delay is not None:
+            delay = max(error.delay, 0.0)
+        due = None if isinstance(error, Reject) else self._desk.runtime.monotonic() + delay
+        self.trouble = Trouble(self._report(hook, error, key), attempts, due)
+
+    def _recover(self) -> None:
+        self.trouble = None
+        self._backoff.reset()
+
+    def _report(self, hook: str, error: BaseException, key: str | None = None) -> str:
+        at = f" at {key}" if key is not None else ""
+        text = f"{self.name}: {hook} failed{at}: {type(error).__name__}: {error}"
+        self._desk.report(Fault(FaultKind.HOOK_FAILED, text, plugin=self.name, key=key, cause=error))
+        return text
+
+
+def connect(lanes: Mapping[str, Lane], requires: Mapping[str, Sequence[str]]) -> None:
+    """Tell each lane which others it requires and which require it."""
+    for name, lane in lanes.items():
+        lane.requires = [lanes[other] for other in requires.get(name, ()) if other in lanes]
+    for lane in lanes.values():
+        above, seen = list(lane.requires), set()
+        while above:
+            required = above.pop()
+            if required.name not in seen:
+                seen.add(required.name)
+                required.dependents.append(lane)
+                above.extend(required.requires)

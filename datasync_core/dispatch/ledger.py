@@ -1,0 +1,265 @@
+"""What one plugin has applied of one store, kept as exceptions from the replica.
+
+No exception means: the plugin applied what the replica holds. So a plugin that keeps up costs nothing, and one
+that is behind costs one dictionary item a key, however long its backlog.
+
+The one formula: a key's *view* is the store's value, or the last good value where the key is frozen (invalid or
+rejected), else absent. The key is *pending* where it is uncertain or its view differs from what was applied, and
+never where it is frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define
+
+from datasync_core.model.entries import Entry
+from datasync_core.model.errors import InvalidValue
+from datasync_core.spec.watch import Watch
+from datasync_core.sync.replica import Replica
+from datasync_core.sync.shelves import Shelf
+
+LEFTOVERS = 10_000
+"""How many keys that are gone and may have been applied half way a ledger remembers (a bound on memory)."""
+
+
+@define
+class Frozen:
+    """Why a key is not delivered: it does not decode, or the plugin rejected it."""
+
+    reason: str
+    invalid: bool
+
+
+@define
+class Aside:
+    """A key that waits for its own next attempt."""
+
+    reason: str
+    attempts: int
+    due: float
+    """When to try again, on the monotonic clock."""
+    eager: bool
+    """Whether a required plugin that applies something ends the wait."""
+
+
+class Ledger:
+    """One plugin's account of one store. Owned by the dispatcher thread."""
+
+    def __init__(self, replica: Replica, watches: Iterable[Watch[Any]], bits: Mapping[Watch[Any], int]) -> None:
+        self.replica = replica
+        self.bits = bits
+        """For each watch the bit that marks an entry as checked by its codec."""
+        self.watch_of = _deciding(replica, list(watches))
+        """Shelf → the watch that decides there: the longest of this plugin's that covers it."""
+        self.shelves_of: dict[Watch[Any], list[Shelf]] = {}
+        for shelf, watch in self.watch_of.items():
+            self.shelves_of.setdefault(watch, []).append(shelf)
+        self.based = False
+        """Whether a resync succeeded: before, the plugin has applied nothing."""
+        self.behind: dict[str, Entry | None] = {}
+        """Key → what was applied, where that may not be what the replica holds."""
+        self.uncertain: set[str] = set()
+        """Keys (all in ``behind``) of which nobody knows what became of them: delivered again in any case."""
+        self.frozen: dict[str, Frozen] = {}
+        """Keys (all in ``behind``) that are not delivered."""
+        self.aside: dict[str, Aside] = {}
+        """Keys (all uncertain) that wait for their own next attempt."""
+        self.stirred = False
+        """Whether anything changed since this was last set to False."""
+        self.leftovers = False
+        """Whether more keys vanished half applied than are remembered."""
+        self._shaken = False  # a resync raised: every key of the replica is uncertain
+        self._fresh: set[str] = set()  # keys that came after that resync, so were never handed out
+        self._look_at = LEFTOVERS  # how many uncertain keys are a reason to look which are gone
+
+    def absorb(self, shelf: Shelf) -> None:
+        """Note what this round changed on a shelf."""
+        delta = shelf.delta
+        self.stirred = True
+        if self.frozen or self.aside:
+            self._stir(delta)
+        if self._shaken:
+            self._absorb_shaken(delta)
+        elif self.based:
+            behind = self.behind
+            if not behind:
+                behind.update(delta)
+            else:
+                for key, old in delta.items():
+                    if key not in behind:
+                        behind[key] = old
+                    elif behind[key] is None and key not in shelf.entries and key not in self.uncertain:
+                        del behind[key]  # came and went unseen: a plugin that waits for ever must not collect these
+
+    def applied(self, key: str) -> Entry | None:
+        """What the plugin applied last."""
+        if key in self.behind:
+            return self.behind[key]
+        return self.replica.get(key) if self.based else None
+
+    def watch(self, key: str) -> Watch[Any] | None:
+        """The watch that decides for a key, or None where none covers it."""
+        shelf = self.replica.shelves.of(key)
+        return None if shelf is None else self.watch_of.get(shelf)
+
+    def pending(self) -> Iterator[tuple[str, Entry | None, Entry | None, Watch[Any]]]:
+        """Key, view, applied and watch of each pending key; drops exceptions that are none any more."""
+        settled = []
+        of = self.replica.shelves.of
+        frozen, uncertain = self.frozen, self.uncertain
+        for key, applied in self.behind.items():
+            if key in frozen:
+                continue
+            shelf = of(key)
+            assert shelf is not None
+            entry = shelf.entries.get(key)
+            if key not in uncertain and _same(entry, applied):
+                settled.append(key)
+                continue
+            yield key, entry, applied, self.watch_of[shelf]
+        for key in settled:
+            del self.behind[key]
+
+    def has_puts(self) -> bool:
+        """Whether a create or update is pending that is not set aside: what closes the gate for others."""
+        return any(entry is not None and key not in self.aside for key, entry, _, _ in self.pending())
+
+    def has_blockers(self) -> bool:
+        """Whether an update, a delete or an uncertain key is pending: what holds deletes of required plugins."""
+        if self._shaken:
+            return True
+        return any(
+            entry is None or applied is not None or key in self.uncertain for key, entry, applied, _ in self.pending()
+        )
+
+    def valid(self, entry: Entry, watch: Watch[Any]) -> bool:
+        """Whether an entry decodes; where it does not its key is frozen with the last good value kept."""
+        codec = watch.codec
+        if codec.raw and entry.error is None:
+            return True
+        try:
+            codec.check(entry, self.bits[watch])
+        except InvalidValue as error:
+            self.freeze(entry.key, Frozen(str(error), invalid=True))
+            if not self.based:  # an earlier life of this host may have applied it
+                self.uncertain.add(entry.key)
+            return False
+        return True
+
+    def freeze(self, key: str, why: Frozen) -> None:
+        """Stop delivering a key; what was applied stays in force."""
+        self.behind[key] = self.applied(key)
+        self.frozen[key] = why
+        self.aside.pop(key, None)
+
+    def thaw_rejected(self) -> None:
+        """Give rejected keys another chance: an operator asked for a resync."""
+        for key in [key for key, why in self.frozen.items() if not why.invalid]:
+            del self.frozen[key]
+
+    def doubt(self, keys: Iterable[str]) -> None:
+        """A call that handed out these keys failed: nobody knows what became of them."""
+        for key in keys:
+            self.behind[key] = self.applied(key)
+            self.uncertain.add(key)
+        self._bound()
+
+    def doubt_all(self) -> None:
+        """A resync failed: every key that is there was handed out."""
+        self._shaken = True
+        self._fresh.clear()
+
+    def forget_applied(self) -> None:
+        """The driven system lost its state: everything is uncertain, and nothing is known to be applied.
+
+        The last good values of frozen keys stay.
+        """
+        gone = {key: None for key in self.behind if key not in self.frozen}
+        lost = {key: self.behind[key] for key in self.frozen}
+        self.uncertain = set(gone) | set(lost)
+        self.behind = {**gone, **lost}
+        self.based = False
+        self.doubt_all()
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """A call that handed out these keys, all in ``behind``, succeeded."""
+        behind, uncertain, aside = self.behind, self.uncertain, self.aside
+        if len(keys) == len(behind) and not self.frozen:
+            behind.clear()
+            uncertain.clear()
+            aside.clear()
+            return
+        for key in keys:
+            if key not in self.frozen:
+                behind.pop(key, None)
+                uncertain.discard(key)
+                aside.pop(key, None)
+
+    def settle_all(self, withheld: Mapping[str, Entry | None]) -> None:
+        """A resync succeeded: all is applied but what is frozen, and the deletes that come later."""
+        kept = {key: self.behind[key] for key in self.frozen}
+        self.uncertain = {key for key in self.uncertain if key in kept} | set(withheld)
+        self.behind = {**kept, **withheld}
+        self.aside.clear()
+        self.based = True
+        self._shaken = False
+        self._fresh.clear()
+
+    def set_aside(self, key: str, aside: Aside, applied: Entry | None) -> None:
+        """Keep a key pending until its own next attempt; ``applied`` as before the call."""
+        self.behind[key] = applied
+        self.uncertain.add(key)
+        self.aside[key] = aside
+        self._bound()
+
+    def _stir(self, delta: Mapping[str, Entry | None]) -> None:
+        for key in delta:
+            self.frozen.pop(key, None)
+            if key in self.aside:
+                self.aside[key].due = 0.0
+
+    def _absorb_shaken(self, delta: Mapping[str, Entry | None]) -> None:
+        behind = self.behind
+        for key, old in delta.items():
+            if old is None and key not in behind:
+                self._fresh.add(key)
+            if key in self._fresh:
+                if self.based and key not in behind:
+                    behind[key] = old
+                if self.replica.get(key) is None:
+                    self._fresh.discard(key)
+                continue
+            if key not in behind:
+                behind[key] = old if self.based else None
+            self.uncertain.add(key)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Forget the oldest of the keys that are gone and uncertain, where they are too many."""
+        if len(self.uncertain) <= self._look_at:
+            return
+        gone = [key for key in self.behind if key in self.uncertain and self.replica.get(key) is None]
+        for key in gone[: max(0, len(gone) - LEFTOVERS)]:
+            if key not in self.frozen:
+                del self.behind[key]
+                self.uncertain.discard(key)
+                self.aside.pop(key, None)
+                self.leftovers = True
+        self._look_at = max(LEFTOVERS, 2 * len(self.uncertain))
+
+
+def _same(entry: Entry | None, applied: Entry | None) -> bool:
+    if entry is None or applied is None:
+        return entry is applied
+    return entry is applied or (entry.value == applied.value and entry.error == applied.error)
+
+
+def _deciding(replica: Replica, watches: list[Watch[Any]]) -> dict[Shelf, Watch[Any]]:
+    deciding: dict[Shelf, Watch[Any]] = {}
+    for watch in sorted(watches, key=lambda watch: len(watch.path)):
+        for shelf in replica.shelves.under(watch.path):
+            deciding[shelf] = watch
+    return deciding

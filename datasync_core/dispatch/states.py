@@ -1,0 +1,65 @@
+"""In which state each plugin and store is, in words: for the log, the command line and whoever asks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from datasync_core.dispatch.lane import Lane
+
+
+class StateName(StrEnum):
+    """The states of a plugin."""
+
+    WAITING = "waiting"
+    IN_SYNC = "in_sync"
+    RETRYING = "retrying"
+    HELD = "held"
+    FAILED = "failed"
+    DISABLED = "disabled"
+    STOPPED = "stopped"
+
+
+@frozen
+class PluginState:
+    """A plugin's state and why."""
+
+    name: str
+    state: StateName
+    reason: str = ""
+
+
+def state_of(lane: Lane) -> PluginState:
+    """The state of a plugin that was loaded. The dispatcher's thread."""
+    if lane.stopped:
+        return PluginState(lane.name, StateName.STOPPED)
+    if lane.failed is not None:
+        return PluginState(lane.name, StateName.FAILED, lane.failed)
+    trouble = lane.trouble
+    if trouble is not None:
+        then = "tried again on change" if trouble.due is None else f"attempt {trouble.attempts + 1} follows"
+        return PluginState(lane.name, StateName.RETRYING, f"{trouble.text} ({then})")
+    if lane.settled and not lane.is_busy():
+        return PluginState(lane.name, StateName.IN_SYNC, lane.last)
+    gate = lane.gate()
+    if gate is not None:
+        return PluginState(lane.name, StateName.WAITING, gate)
+    unread = lane.unread()
+    if unread and not lane.succeeded:
+        return PluginState(lane.name, StateName.WAITING, f"store {', '.join(sorted(unread))}: not read yet")
+    if lane.settled:
+        return PluginState(lane.name, StateName.IN_SYNC, lane.last)
+    return PluginState(lane.name, StateName.WAITING, lane.resync or "not started")
+
+
+def describe(state: PluginState, lane: Lane) -> str:
+    """A state as the log says it: ``hello: in sync, 1 key (startup)``."""
+    reason = state.reason
+    if state.state is not StateName.IN_SYNC:
+        return f"{state.name}: {state.state}: {reason}" if reason else f"{state.name}: {state.state}"
+    if not lane.plugin.watches:
+        return f"{state.name}: in sync"
+    keys, undelivered = lane.keys(), lane.undelivered()
+    invalid = f", {undelivered} of them invalid or rejected" if undelivered else ""
+    return f"{state.name}: in sync, {keys} key{'' if keys == 1 else 's'}{invalid} ({reason})"
