@@ -1,0 +1,158 @@
+"""From settings to the arguments of a class: unknown names refused, values converted by the annotations.
+
+msgspec converts builtins, attrs classes and the like; any other type is called with the value, which serves
+``Path`` or ``IPv4Address``. A value whose setting looks like a secret never gets into a message.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+
+from datasync_core.model.errors import ConfigError
+from datasync_core.model.url import REDACTED, is_secret
+from datasync_core.plugins.names import did_you_mean
+
+
+def arguments(
+    cls: Callable[..., Any],
+    settings: Mapping[str, object],
+    text: Collection[str] = (),
+    given: Collection[str] = (),
+) -> dict[str, object]:
+    """``settings`` as keyword arguments of ``cls``.
+
+    ``text`` names those that came as text, where ``"8080"`` may become a number; ``given`` are parameters that the
+    caller fills. Raises `ConfigError`.
+    """
+    parameters = {name: p for name, p in inspect.signature(cls).parameters.items() if name not in given}
+    named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in settings:
+        if name not in named and not open_ended:
+            raise ConfigError(f"unknown setting {name!r}{did_you_mean(name, named)}{_known(named)}")
+    missing = [name for name, p in named.items() if p.default is p.empty and name not in settings]
+    if missing:
+        several = len(missing) > 1
+        raise ConfigError(
+            f"the setting{'s' * several} {', '.join(missing)} {'are' if several else 'is'} missing"
+        )
+    return {
+        name: _converted(cls, name, value, named[name].annotation, name not in text)
+        if name in named
+        else value
+        for name, value in settings.items()
+    }
+
+
+def redacted(message: str, settings: Mapping[str, object]) -> str:
+    """The message without any secret value of the settings."""
+    for secret in sorted(set(_secrets(settings)), key=len, reverse=True):
+        message = message.replace(secret, REDACTED)
+    return message
+
+
+def showable(error: BaseException, settings: Mapping[str, object]) -> BaseException | None:
+    """The error, unless its traceback would show a secret of the settings."""
+    shown = "".join(traceback.format_exception(error))
+    return error if redacted(shown, settings) == shown else None
+
+
+def _known(named: Collection[str]) -> str:
+    return f" (known: {', '.join(named)})" if named else ": there are none"
+
+
+def _secrets(value: object, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets(inner, secret or is_secret(str(name)))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secrets(inner, secret)
+    elif secret and value not in (None, "", True, False):
+        yield str(value)
+
+
+def _converted(cls: Callable[..., Any], name: str, value: object, annotation: Any, strict: bool) -> object:
+    if annotation is inspect.Parameter.empty:
+        return value
+    hint = _resolved(cls, name, annotation)
+    _check_inner(value, hint, name)
+    try:
+        return msgspec.convert(value, hint, strict=strict, dec_hook=_construct)
+    except Exception as error:
+        if is_secret(name):
+            raise ConfigError(f"the setting {name!r} is not what is expected: {_shown(hint)}") from None
+        reason, _, place = str(error).replace("`", "").partition(" - at ")
+        path = place.removeprefix("$") if place else ""
+        reason = redacted(reason, {name: value})
+        raise ConfigError(f"the setting '{name}{path}' is wrong: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _construct(hint: Any, value: object) -> object:
+    if isinstance(hint, type) and isinstance(value, hint):
+        return value
+    return hint(value)
+
+
+def _resolved(cls: Callable[..., Any], name: str, annotation: Any) -> Any:
+    """An annotation as a type. Only those of settings that are given: others may exist for type checkers alone."""
+    names: dict[str, Any] = {}
+    for owner in reversed(getattr(cls, "__mro__", (cls,))):
+        names.update(vars(sys.modules.get(owner.__module__, object)))
+        names[owner.__name__] = owner
+    holder = type("_Holder", (), {"__annotations__": {name: annotation}})
+    try:
+        return get_type_hints(holder, names)[name]
+    except Exception as error:
+        raise ConfigError(f"the annotation {annotation!r} of {name!r} cannot be read: {error}") from None
+
+
+def _check_inner(value: object, hint: Any, path: str) -> None:
+    """Refuse names that msgspec would pass over in attrs classes and dataclasses inside the settings."""
+    fields = _fields(hint)
+    if fields is not None and isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in fields:
+                raise ConfigError(
+                    f"unknown setting '{path}.{name}'{did_you_mean(str(name), fields)}{_known(fields)}"
+                )
+            _check_inner(inner, fields[name], f"{path}.{name}")
+        return
+    parts = get_args(hint)
+    if not parts:
+        return
+    if isinstance(value, Mapping) and isinstance(get_origin(hint), type) and len(parts) == 2:
+        for name, inner in value.items():
+            _check_inner(inner, parts[1], f"{path}.{name}")
+    elif isinstance(value, list | tuple) and isinstance(get_origin(hint), type):
+        for position, inner in enumerate(value):
+            _check_inner(inner, parts[0], f"{path}[{position}]")
+    elif isinstance(value, Mapping):
+        models = [part for part in parts if _fields(part) is not None]
+        if len(models) == 1:
+            _check_inner(value, models[0], path)
+
+
+def _fields(hint: Any) -> dict[str, Any] | None:
+    """The arguments of an attrs class or a dataclass, with their types; None for anything else."""
+    if not isinstance(hint, type):
+        return None
+    fields = attrs.fields(hint) if attrs.has(hint) else getattr(hint, "__dataclass_fields__", {}).values()
+    if not (fields or attrs.has(hint)):
+        return None
+    try:
+        hints = get_type_hints(hint)
+    except NameError:  # a name for type checkers alone; msgspec will say so where it matters
+        hints = {}
+    return {field.name: hints.get(field.name, Any) for field in fields if field.init}
+
+
+def _shown(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -1,0 +1,127 @@
+"""From a module, an object or a class to a `Plugin`; whatever breaks on the way is a `Problem` of that plugin alone.
+
+A class is called once per instance, with its settings as keyword arguments. Everything that a plugin's code can
+raise at import or in ``__init__`` is caught, ``SystemExit`` too; only KeyboardInterrupt passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from attrs import field, frozen
+
+from datasync_core.model.errors import ConfigError
+from datasync_core.plugins import sources
+from datasync_core.plugins.arguments import arguments, redacted, showable
+from datasync_core.plugins.hooks import SPEC, Marked, adapted, marked
+from datasync_core.plugins.plugin import Plugin
+from datasync_core.plugins.problem import Problem
+from datasync_core.plugins.validation import class_mistakes, mistakes
+
+
+@frozen
+class Source:
+    """Where a plugin comes from: how to get its object, and what to call that in messages."""
+
+    name: str
+    load: Callable[[], object] = field(repr=False)
+    what: str
+    """``acme_routes (acme-routes 1.2)``, ``hello.py``: what is loaded."""
+    distribution: str = ""
+    version: str = ""
+
+    @property
+    def origin(self) -> str:
+        return f"{self.distribution} {self.version}" if self.distribution else self.what
+
+
+def import_plugin(source: Source) -> object | Problem:
+    """What the source names: a module, an object or a class."""
+    try:
+        return source.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        text = f"{source.what} cannot be imported: {_raised(error)}"
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            text += ": a single file has no package; make one, or import what lies beside it by its name"
+        return Problem(source.name, text, sources.of_error(error) or source.origin, error)
+
+
+def make_plugin(
+    name: str,
+    source: Source,
+    loaded: object,
+    config: Mapping[str, object] | None = None,
+    *,
+    config_where: str = "",
+    from_text: bool = False,
+) -> Plugin | tuple[Problem, ...]:
+    """A plugin under ``name`` from what was imported, or everything that is wrong with it."""
+    settings = dict(config or {})
+    try:
+        if isinstance(loaded, type):
+            if wrong := list(class_mistakes(loaded)):
+                return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
+            loaded = loaded(**arguments(loaded, settings, settings if from_text else ()))
+        elif settings:
+            kind = "a module" if isinstance(loaded, ModuleType) else "an object"
+            text = f"{source.what} takes no config, because it is {kind}: name a class in its place"
+            return (Problem(name, text, config_where or source.origin),)
+        return _validated(name, source, loaded)
+    except KeyboardInterrupt:
+        raise
+    except ConfigError as error:
+        return (Problem(name, f"config: {error}", config_where or source.origin),)
+    except BaseException as error:
+        text = redacted(f"{source.what} cannot be made: {_raised(error)}", settings)
+        return (Problem(name, text, sources.of_error(error) or source.origin, showable(error, settings)),)
+
+
+def _validated(name: str, source: Source, loaded: object) -> Plugin | tuple[Problem, ...]:
+    found = list(marked(loaded))
+    if not found and not isinstance(loaded, ModuleType) and not getattr(loaded, "requires", ()):
+        wrong = list(mistakes(loaded, found))
+        if not wrong:
+            kind = type(loaded).__name__
+            text = f"{source.what} is a {kind} without any hook: name a module, an object or a class that has hooks"
+            return (Problem(name, text, source.origin),)
+    else:
+        wrong = list(mistakes(loaded, found))
+    if wrong:
+        return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
+    hooks = {
+        hook.hook: hook
+        for hook in found
+        if not hook.is_wrapper and hook.hook in SPEC and hook.name == hook.hook
+    }
+    return Plugin(
+        name,
+        tuple(getattr(loaded, "watches", ())),
+        _names(loaded, "requires"),
+        _names(loaded, "after"),
+        getattr(loaded, "whole", False),
+        source.distribution,
+        source.version,
+        sources.file_of(loaded),
+        tuple(name for name in SPEC if name in hooks),
+        **{hook: _delivery(hooks[hook]) for hook in SPEC if hook in hooks},
+        wrappers=tuple((hook.hook, hook.call) for hook in found if hook.is_wrapper and hook.hook in SPEC),
+    )
+
+
+def _delivery(hook: Marked) -> Callable[..., Any]:
+    return adapted(hook.call, SPEC[hook.hook])
+
+
+def _names(loaded: object, attribute: str) -> tuple[str, ...]:
+    return tuple(sorted(set(getattr(loaded, attribute, ()))))
+
+
+def _raised(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({error.code!r})"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
