@@ -1,0 +1,256 @@
+"""README.md is true: its commands, its plugin and its tables are run as they stand there.
+
+Only what makes an environment (``python3 -m venv``, ``pip install .``) is left to CI, which runs it word for word:
+here ``.venv/bin`` holds two scripts that stand for this environment, and plugins are installed into a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TRY = (
+    "python3 -m venv .venv"
+    " && .venv/bin/pip install . ./sample_plugins/hello"
+    " && .venv/bin/datasync-host load sample_plugins/hello/example.json --store sqlite:datasync.db"
+    " && .venv/bin/datasync-host run"
+)
+CHECK = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox"
+PATIENCE = 20.0
+
+
+def blocks(info: str) -> list[str]:
+    """The texts of the fenced blocks with this info string (``sh try``), without their indentation."""
+    pattern = rf"^( *)```{re.escape(info)}\n(.*?)^ *```$"
+    found = re.findall(pattern, README, re.MULTILINE | re.DOTALL)
+    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+def rows(heading: str) -> dict[str, str]:
+    """First and second column of the table whose first heading this is."""
+    table = re.search(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert table is not None, f"README.md has no table that begins with {heading}"
+    cells = [[cell.strip() for cell in row.split("|")[1:3]] for row in table[1].splitlines()]
+    return {first.strip("`"): second for first, second in cells}
+
+
+class Running:
+    """A process whose output is read as it comes."""
+
+    def __init__(self, command: str, cwd: Path) -> None:
+        self.process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.said = ""
+
+    def until(self, line: str) -> None:
+        """Read on until the process has said this line."""
+        deadline = time.monotonic() + PATIENCE
+        assert self.process.stdout is not None
+        while line not in self.said.splitlines():
+            ready, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
+            assert ready, f"{line!r} is not among {self.said!r} after {PATIENCE} s"
+            more = os.read(self.process.stdout.fileno(), 65536)
+            assert more, f"the process ended before it said {line!r}: {self.said!r}"
+            self.said += more.decode()
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=PATIENCE)
+        self.said += out.decode()
+        return self.process.returncode
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the README's commands run: with `.venv/bin` and the sample plugins, nothing installed."""
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    site = tmp_path / "site"
+    how = f"--quiet --no-deps --no-index --no-build-isolation --upgrade --target {site}"
+    for name, command in {"datasync-host": "datasync_core", "pip": "pip"}.items():
+        options = how if name == "pip" else ""
+        (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {command} "$@" {options}\n')
+        (scripts / name).chmod(0o755)
+    shutil.copytree(ROOT / "sample_plugins", tmp_path / "sample_plugins")
+    for name in os.environ:
+        if name.startswith(("DATASYNC_", "STATE_DIRECTORY")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return tmp_path
+
+
+@pytest.fixture
+def running(place: Path) -> Iterator[list[Running]]:
+    """Processes that a test starts; they are killed if the test fails."""
+    started: list[Running] = []
+    yield started
+    for one in started:
+        one.process.kill()
+        one.process.communicate()
+
+
+def sh(command: str, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def do(command: str, place: Path) -> None:
+    answer = sh(command, place)
+    assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
+
+
+def test_the_first_screen_has_the_two_commands() -> None:
+    assert [text.strip() for text in blocks("sh try")] == [TRY]
+    assert [text.strip() for text in blocks("sh check")] == [CHECK]
+    assert CHECK in "\n".join(README.splitlines()[:40])
+
+
+def test_CI_runs_the_two_commands_as_they_stand_there() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    for name in ("try", "check"):
+        assert f"$(command_of_readme {name})" in script
+    for line in blocks("text try")[0].splitlines():
+        assert line in script
+
+
+def test_the_first_command_greets_and_says_that_it_is_in_sync(place: Path, running: list[Running]) -> None:
+    _, install, load, run = TRY.split(" && ")
+    do(install.replace("install . ", "install "), place)
+    do(load, place)
+    host = Running(run, place)
+    running.append(host)
+    for line in blocks("text try")[0].splitlines():
+        host.until(line)
+    for command, line in zip(
+        blocks("sh more")[0].splitlines(), blocks("text more")[0].splitlines(), strict=True
+    ):
+        do(command, place)
+        host.until(line)
+    assert host.interrupt() == 0
+
+
+def test_a_host_that_was_killed_says_what_is_right_when_it_starts_again(
+    place: Path, running: list[Running]
+) -> None:
+    _, install, load, run = TRY.split(" && ")
+    do(install.replace("install . ", "install "), place)
+    do(load, place)
+    first = Running(run, place)
+    running.append(first)
+    first.until("hello: in sync, 1 key (startup)")
+    first.process.kill()
+    first.process.communicate()
+    for command in ("put hello/ada 'good evening'", "put hello/bob hi", "delete hello/world"):
+        do(f".venv/bin/datasync-host {command}", place)
+    second = Running(run, place)
+    running.append(second)
+    second.until("hello: in sync, 2 keys (startup)")
+    assert second.interrupt() == 0
+    assert {line for line in second.said.splitlines() if line.startswith(("hello,", "goodbye,"))} == {
+        "hello, ada: good evening",
+        "hello, bob: hi",
+    }
+
+
+def test_the_first_plugin_works_as_it_stands_there(place: Path, running: list[Running]) -> None:
+    write_plugin(place, blocks("python addresses/acme_addresses.py")[:1])
+    *commands, run = blocks("sh plugin")[0].splitlines()
+    for command in commands:
+        do(command, place)
+    host = Running(run, place)
+    running.append(host)
+    host.until("addresses: in sync, 1 key (startup)")
+    assert (place / "addresses.txt").read_text() == "10.0.0.1 gateway (no note)\n"
+    assert host.interrupt() == 0
+
+
+def test_the_first_plugin_with_its_second_hook_is_told_what_changed(
+    place: Path, running: list[Running]
+) -> None:
+    write_plugin(place, blocks("python addresses/acme_addresses.py"))
+    *commands, run = blocks("sh plugin")[0].splitlines()
+    for command in commands:
+        do(command, place)
+    host = Running(run, place)
+    running.append(host)
+    host.until("addresses: in sync, 1 key (startup)")
+    do(commands[-1].replace("gateway", "printer").replace("10.0.0.1", "10.0.0.2"), place)
+    host.until("printer is at 10.0.0.2")
+    do(".venv/bin/datasync-host delete addresses/gateway", place)
+    host.until("gateway is gone")
+    assert host.interrupt() == 0
+
+
+def test_the_first_plugin_is_right_for_a_type_checker(tmp_path: Path) -> None:
+    write_plugin(tmp_path, blocks("python addresses/acme_addresses.py"))
+    file = tmp_path / "addresses" / "acme_addresses.py"
+    cache = f"--cache-dir={tmp_path / 'cache'}"
+    out, err, code = api.run([f"--config-file={ROOT / 'pyproject.toml'}", cache, "--no-pretty", str(file)])
+    assert code in {0, 1}, err
+    assert [line for line in out.splitlines() if "acme_addresses" in line] == []
+
+
+def write_plugin(place: Path, parts: list[str]) -> None:
+    folder = place / "addresses"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(blocks("toml addresses/pyproject.toml")[0])
+    (folder / "acme_addresses.py").write_text("\n\n".join(parts))
+
+
+def test_the_table_of_commands_has_every_command(place: Path) -> None:
+    answer = sh(".venv/bin/datasync-host --help", place)
+    listed = re.search(r"^Commands:\n((?:  .*\n)+)", answer.stdout, re.MULTILINE)
+    assert listed is not None, answer.stdout + answer.stderr
+    assert set(rows("command")) == set(re.findall(r"^  ([a-z]\S*)", listed[1], re.MULTILINE))
+
+
+def test_the_exit_codes_are_what_the_table_says(place: Path) -> None:
+    (place / "text.db").write_text("this is no database, however long the text of it is" * 100)
+    right = installed(place / "right", "watches = []\n")
+    wrong = installed(place / "wrong", "import nowhere_to_be_found\n")
+    commands = {
+        "0": (right, "put a/key value --store sqlite:some.db"),
+        "1": (right, "get no/key --store sqlite:some.db"),
+        "2": (right, "no-such-command"),
+        "3": (right, "get a/key"),
+        "4": (wrong, "check --store sqlite:some.db"),
+        "5": (right, "check --store sqlite:text.db"),
+    }
+    assert set(rows("exit code")) == set(commands)
+    for code, (site, command) in commands.items():
+        answer = sh(f"PYTHONPATH={site} .venv/bin/datasync-host {command}", place)
+        assert answer.returncode == int(code), (
+            f"{command}: {answer.returncode}\n{answer.stdout}{answer.stderr}"
+        )
+        assert "Traceback" not in answer.stderr
+
+
+def installed(site: Path, text: str) -> Path:
+    """A folder with one installed plugin that has this text."""
+    metadata = site / "some_plugin-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (site / "some_plugin.py").write_text(text)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: some-plugin\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[datasync.plugins]\nsome = some_plugin\n")
+    return site
