@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.dispatch.states import PluginState, describe, state_of
+from datasync_core.dispatch.states import PluginState, StateName, describe, state_of
 from datasync_core.model.errors import Reject, Retry
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Doorbell, Runtime
@@ -100,6 +100,17 @@ class Dispatcher:
         with self._lock:
             self._waiters.discard(waiter)
 
+    def wake_waiters(self) -> None:
+        """Ring whoever watches the turns."""
+        with self._lock:
+            for waiter in self._waiters:
+                waiter.ring()
+
+    def is_settled(self) -> bool:
+        """Whether nothing is due or pending that would go on by itself."""
+        waiting = self._commands or self._untold or not all(inbox.is_empty() for inbox, _ in self._inboxes)
+        return self.settled and not waiting
+
     # The dispatcher's thread
 
     def run(self) -> None:
@@ -125,9 +136,7 @@ class Dispatcher:
                 break
         deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
         self.settled = self._is_settled()
-        with self._lock:
-            for waiter in self._waiters:
-                waiter.ring()
+        self.wake_waiters()
         return min(deadlines, default=None)
 
     def call(self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object) -> BaseException | None:
@@ -153,6 +162,12 @@ class Dispatcher:
             lane.plan(reason)
             lane.forgive(rejected=rejected)
             self._unsettled.add(lane)
+
+    def fault(self, lane: Lane) -> None:
+        """A plugin reported that its system lost its state: nothing counts as applied, and a resync is planned."""
+        for ledger in lane.ledgers.values():
+            ledger.forget_applied()
+        self.resync([lane], "fault")
 
     def stop_plugins(self) -> None:
         """Call `on_stop` in reverse order."""
@@ -217,7 +232,9 @@ class Dispatcher:
             state = state_of(lane)
             if state != self.states.get(lane.name):
                 changed[lane.name] = state
-                log.info("%s", describe(state, lane), extra={"plugin": lane.name, "state": str(state.state)})
+                unread = state.state is StateName.WAITING and lane.gate() is None  # each start begins so
+                said = {"plugin": lane.name, "state": str(state.state)}
+                log.log(logging.DEBUG if unread else logging.INFO, "%s", describe(state, lane), extra=said)
         if changed:
             self.states = {**self.states, **changed}
 

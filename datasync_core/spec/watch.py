@@ -45,7 +45,7 @@ class Watch(Generic[T]):
             self.path = check_path(path)
         except UsageError as error:
             raise PluginError(f"Watch: {error}") from error
-        if not isinstance(store, str) or not store:
+        if not isinstance(store, str) or not store:  # type: ignore[redundant-expr]  # authors need not use mypy
             raise PluginError(f"Watch({path!r}): store= takes the name of a store, got {store!r}")
         self.type = type
         self.store = store

@@ -1,0 +1,378 @@
+"""The one place that wires the rooms together: stores, plugins, and the threads between them.
+
+A `Host` reads each watched store on a thread of its own (reflector), calls every hook on one more (dispatcher), and
+is steered from outside. Embedded, it changes nothing process-wide: no signal handlers, no discovery unless asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from datasync_core.config.settings import HostSettings, PluginSettings, Settings, StoreSettings
+from datasync_core.config.urls import store_settings
+from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.dispatch.lane import Lane, Patience, connect
+from datasync_core.dispatch.ledger import Ledger
+from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.model.errors import ConfigError, HostError, StoreError
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.keys import outermost
+from datasync_core.model.runtime import RealRuntime, Runtime, Thread
+from datasync_core.ops.statedir import StateDir
+from datasync_core.ops.status import status
+from datasync_core.plugins.assembly import Assembly, Wanted, assemble
+from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
+from datasync_core.plugins.plugin import Plugin
+from datasync_core.plugins.problem import Problem
+from datasync_core.plugins.transports import make_transport
+from datasync_core.plugins.wrappers import Wrapper
+from datasync_core.spec.context import Context, Publisher
+from datasync_core.spec.transport import Transport
+from datasync_core.spec.watch import Watch
+from datasync_core.sync.backoff import Backoff
+from datasync_core.sync.inbox import Inbox
+from datasync_core.sync.publisher import StorePublisher
+from datasync_core.sync.reflector import Reflector
+from datasync_core.sync.replica import Replica
+from datasync_core.sync.store import Store
+
+log = logging.getLogger("datasync")
+
+NO_STORE = "no datasync.toml or datasync.db here; give --store"
+
+
+def make_store(settings: StoreSettings) -> Store:
+    """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option."""
+    text = [name for name, origin in settings.origins.items() if origin.kind == "environment"]
+    transport = make_transport(settings.url, settings.options, text)
+    transport.liveness = settings.liveness
+    return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
+
+
+def open_store(settings: Settings, which: str | None) -> Store:
+    """One store for one command: by its name, by a URL, or (None) main. Opens nothing yet.
+
+    Raises `ConfigError` where there is none.
+    """
+    if which is not None and which in settings.stores:
+        return make_store(settings.stores[which])
+    if which is not None:
+        if ":" not in which:
+            names = ", ".join(settings.stores) or "none"
+            raise ConfigError(f"there is no store {which}: give a URL, or the name of one that is configured ({names})")
+        return make_store(store_settings("main", which, Path.cwd()))
+    main = settings.main_store()
+    if main is None:
+        raise ConfigError(NO_STORE)
+    return make_store(main)
+
+
+class Host:
+    """Runs plugins on stores: ``with Host(stores="sqlite:data.db", plugins={"routes": routes}): …``.
+
+    ``stores`` is a URL, a transport, or a mapping from names to those; ``plugins`` maps names to modules, objects or
+    classes; ``discover`` adds what is installed. Without ``state_dir`` there is no folder and no lock. Two hosts live
+    in one process. Any thread may call any method but where it says otherwise; a host is started once.
+    """
+
+    def __init__(
+        self,
+        stores: str | Transport | Mapping[str, str | Transport] | None = None,
+        plugins: Mapping[str, object] | None = None,
+        discover: bool = False,
+        name: str | None = None,
+        state_dir: Path | str | None = None,
+        *,
+        settings: Settings | None = None,
+        files: Sequence[Path] = (),
+        wrappers: Sequence[Wrapper] = (),
+        runtime: Runtime | None = None,
+    ) -> None:
+        """``settings``, ``files`` (one-off plugins) and ``wrappers`` are what the command line adds.
+
+        Raises `ConfigError` for a URL that cannot be used.
+        """
+        self.settings = settings or Settings(HostSettings(name or socket.gethostname()), {}, {}, Path.cwd())
+        self.name = name or self.settings.host.name
+        self.stores: dict[str, Store] = {one.name: make_store(one) for one in self.settings.stores.values()}
+        given = stores if isinstance(stores, Mapping) else {} if stores is None else {"main": stores}
+        for store, what in given.items():
+            if isinstance(what, Transport):
+                self.stores[store] = Store(store, what)
+            else:
+                self.stores[store] = make_store(store_settings(store, what, Path.cwd()))
+        self.problems: tuple[Problem, ...] = ()
+        """What is wrong with plugins, after `load`."""
+        self.plugins: tuple[Plugin, ...] = ()
+        """The plugins that run or wait, in DAG order, after `load`."""
+        self._given = dict(plugins or {})
+        self._discover = discover
+        self._files = files
+        self._wrappers = wrappers
+        self._runtime: Runtime = runtime or RealRuntime()
+        self._doorbell = self._runtime.doorbell()
+        self._dispatcher = Dispatcher(self._runtime, self._doorbell)
+        self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
+        self._assembly: Assembly | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._replicas: dict[str, Replica] = {}
+        self._reflectors: dict[str, Reflector] = {}
+        self._publishers: dict[str, StorePublisher] = {
+            name: StorePublisher(store, self._runtime) for name, store in self.stores.items()
+        }
+        self._thread: Thread | None = None
+        self._crash: BaseException | None = None
+        self._stopped = False
+
+    @property
+    def assembly(self) -> Assembly:
+        """What was found, ordered, disabled or missed, after `load`."""
+        if self._assembly is None:
+            raise HostError("this host has not loaded its plugins: call load() or start() first")
+        return self._assembly
+
+    def load(self) -> None:
+        """Find, load and order the plugins and bind them to stores; starts and creates nothing. Any number of times."""
+        if self._assembly is not None:
+            return
+        found = discover_plugins() if self._discover else Discovery((), ())
+        settings = self.settings = self.settings.matched([one.name for one in found.found])
+        self._assembly = assemble(
+            found,
+            self._given,
+            self._files,
+            {name: _wanted(plugin) for name, plugin in settings.plugins.items()},
+            settings.host.only or (),
+            settings.host.disable,
+            self._wrappers,
+        )
+        problems = list(self._assembly.problems)
+        bound: dict[str, dict[str, str]] = {}
+        for plugin in self._assembly.plugins:
+            try:
+                bound[plugin.name] = {watch.store: self._store_name(plugin.name, watch.store) for watch in plugin.watches}
+            except ConfigError as error:
+                problems.append(Problem(plugin.name, str(error), plugin.where, error))
+        self.problems = tuple(problems)
+        self.plugins = tuple(plugin for plugin in self._assembly.plugins if plugin.name in bound)
+        self._wire(bound)
+
+    def start(self) -> None:
+        """Load what is not loaded yet and begin; returns at once.
+
+        Raises `HostError` where a host of this name runs already, `ConfigError` where the state directory cannot be
+        used.
+        """
+        if self._thread is not None or self._stopped:
+            raise HostError(f"host {self.name} was started already: make a new Host")
+        self.load()
+        if self._state is not None:
+            self._state.acquire()
+        for problem in self.problems:
+            log.error("%s", problem, extra={"plugin": problem.plugin})
+        self._thread = self._runtime.start(self._run, "datasync-dispatcher")
+        for reflector in self._reflectors.values():
+            reflector.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Let the running hook finish, call `on_stop` in reverse order, end every thread.
+
+        Waits up to ``timeout`` seconds (None: for ever); False where a hook still runs then (`running` names it).
+        On the dispatcher's own thread (in a hook) it only asks, and returns False.
+        """
+        self._stopped = True
+        self._dispatcher.ask_stop()
+        for reflector in self._reflectors.values():
+            reflector.stop()
+        thread = self._thread
+        if thread is not None:
+            if thread.is_current():
+                return False
+            thread.join(timeout)
+            if thread.is_alive():
+                return False
+        ended = all([reflector.join(timeout) for reflector in self._reflectors.values()])
+        for publisher in self._publishers.values():
+            publisher.close()
+        for store in self.stores.values():
+            store.close()
+        if self._state is not None:
+            self._state.release()
+        return ended
+
+    def __enter__(self) -> Host:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all is settled: every store read, what this host published seen, nothing due or pending.
+
+        A plugin that failed, or that waits for what will not come by itself, does not count. False after
+        ``timeout`` seconds. Raises `HostError` on the dispatcher's own thread, which would wait for itself.
+        """
+        return self._wait(self._is_settled, timeout)
+
+    def wait_changed(self, timeout: float | None = None) -> None:
+        """Wait up to ``timeout`` seconds for the dispatcher's next turn (any store or plugin has news)."""
+        turns = 0
+
+        def turned() -> bool:
+            nonlocal turns
+            turns += 1
+            return turns > 1
+
+        self._wait(turned, timeout)
+
+    def running(self) -> tuple[str, str] | None:
+        """Plugin and hook that is being called."""
+        return self._dispatcher.running
+
+    def refused(self) -> StoreError | None:
+        """Why a store refused this host (credentials, a wrong setting) before it ever answered, or None."""
+        for reflector in self._reflectors.values():
+            health = reflector.health
+            if health.refused and not health.snapshots and isinstance(health.error, StoreError):
+                return health.error
+        return None
+
+    def crashed(self) -> BaseException | None:
+        """The mistake of ours that ended the dispatcher's thread, or None."""
+        return self._crash
+
+    def states(self) -> Mapping[str, PluginState]:
+        """The state of every plugin, also of those that failed to load or are disabled."""
+        states = {name: PluginState(name, StateName.DISABLED, why) for name, why in self.assembly.disabled.items()}
+        for problem in self.problems:
+            if problem.plugin is not None:
+                states[problem.plugin] = PluginState(problem.plugin, StateName.FAILED, problem.text)
+        return {**states, **self._dispatcher.states}
+
+    def status(self) -> dict[str, Any]:
+        """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
+        health = {name: reflector.health for name, reflector in self._reflectors.items()}
+        return status(self.name, self.stores, health, self._replicas, self.states(), self._lanes, self._dispatcher.faults)
+
+    def publisher(self, store: str = "main") -> Publisher:
+        """What writes to a store. Raises `ConfigError` where there is none of that name."""
+        return self._publishers[self._store_name("", store)]
+
+    def _run(self) -> None:
+        try:
+            self._dispatcher.run()
+        except BaseException as error:
+            self._crash = error
+            log.critical("the dispatcher ended by a mistake of datasync: %s", error, exc_info=error)
+            self._dispatcher.wake_waiters()
+
+    def _wait(self, until: Callable[[], bool], timeout: float | None) -> bool:
+        if self._thread is not None and self._thread.is_current():
+            raise HostError("a hook cannot wait for its own host: it runs on the thread that would do the work")
+        deadline = None if timeout is None else self._runtime.monotonic() + timeout
+        waiter = self._runtime.doorbell()
+        self._dispatcher.watch(waiter)
+        try:
+            while not until():
+                if self._crash is not None or self._stopped:
+                    return False
+                left = None if deadline is None else deadline - self._runtime.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                waiter.wait(left)
+            return True
+        finally:
+            self._dispatcher.unwatch(waiter)
+
+    def _is_settled(self) -> bool:
+        seen = all(
+            publisher.revision <= self._replicas[name].revision
+            for name, publisher in self._publishers.items()
+            if name in self._replicas and self.stores[name].capabilities.revisions
+        )
+        return seen and self._thread is not None and self._dispatcher.is_settled()
+
+    def _store_name(self, plugin: str, store: str) -> str:
+        """The configured store that a plugin's own name for a store stands for."""
+        name = self.settings.plugin(plugin).stores.get(store, store)
+        if name in self.stores:
+            return name
+        if name == "main" and len(self.stores) == 1:  # a single store, whatever its name, is main
+            return next(iter(self.stores))
+        names = ", ".join(self.stores) or "none"
+        raise ConfigError(f"there is no store {name}; configured are {names}")
+
+    def _wire(self, bound: Mapping[str, Mapping[str, str]]) -> None:
+        paths: dict[str, list[str]] = {}
+        for plugin in self.plugins:
+            for watch in plugin.watches:
+                paths.setdefault(bound[plugin.name][watch.store], []).append(watch.path)
+        inboxes = []
+        for name, watched in paths.items():
+            store = self.stores[name]
+            inbox = Inbox(self._runtime, self._doorbell)
+            replica = self._replicas[name] = Replica(watched, counts=not store.capabilities.revisions)
+            inboxes.append((inbox, replica))
+            retry = self.settings.host.retry
+            backoff = Backoff(retry.first, retry.most, self._runtime.random)
+            self._reflectors[name] = Reflector(
+                store, outermost(watched), inbox, self._runtime, self._dispatcher.report, backoff
+            )
+        bits: dict[object, int] = {}
+        for plugin in self.plugins:
+            self._lanes[plugin.name] = self._lane(plugin, bound[plugin.name], bits)
+        connect(self._lanes, self.assembly.order.requires)
+        delta = [plugin.name for plugin in self.plugins if self.settings.plugin(plugin.name).reconnect == "delta"]
+        self._dispatcher.install(list(self._lanes.values()), inboxes, frozenset(delta))
+
+    def _lane(self, plugin: Plugin, stores: Mapping[str, str], bits: dict[object, int]) -> Lane:
+        watches: dict[str, list[Watch[Any]]] = {}
+        for watch in plugin.watches:
+            watches.setdefault(watch.store, []).append(watch)
+            bits.setdefault(watch.codec.kind, 1 << len(bits))
+        checked = {watch: bits[watch.codec.kind] for watch in plugin.watches}
+        ledgers = {
+            store: Ledger(self._replicas[stores[store]], mine, checked) for store, mine in watches.items()
+        }
+        retry = self.settings.plugin(plugin.name).retry
+        patience = Patience(retry.first, retry.most, retry.resync_after, self.settings.host.hold)
+        missing = self._missing(plugin)
+        return Lane(plugin, ledgers, self._context(plugin.name), self._dispatcher, patience, missing=missing)
+
+    def _missing(self, plugin: Plugin) -> str | None:
+        there = {one.name for one in self.plugins}
+        failed = [f"requires {name}: failed" for name in self.assembly.order.requires[plugin.name] if name not in there]
+        return ", ".join(failed) or self.assembly.waiting_for.get(plugin.name)
+
+    def _context(self, name: str) -> Context:
+        def publisher(store: str = "main") -> Publisher:
+            return self._publishers[self._store_name(name, store)]
+
+        def report_fault(error: BaseException | str) -> None:
+            cause = error if isinstance(error, BaseException) else None
+            text = f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
+            self._dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
+            self._dispatcher.submit(lambda: self._dispatcher.fault(self._lanes[name]))
+
+        def request_resync(reason: str) -> None:
+            log.info("%s: asks for a resync: %s", name, reason)
+            self._dispatcher.submit(lambda: self._dispatcher.resync([self._lanes[name]], "request"))
+
+        logger = logging.getLogger(f"datasync.plugins.{name}")
+        return Context(name, logger, publisher, report_fault, request_resync)
+
+
+def discover_plugins() -> Discovery:
+    """The installed application plugins; nothing is imported."""
+    return discover(GROUP_PLUGINS)
+
+
+def _wanted(settings: PluginSettings) -> Wanted:
+    where = settings.origin.where
+    return Wanted(settings.enabled, settings.use, settings.config, settings.requires, where, settings.text)

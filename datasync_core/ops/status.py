@@ -1,0 +1,54 @@
+"""What a running host says of itself, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from datasync_core.dispatch.lane import Lane
+from datasync_core.dispatch.states import PluginState
+from datasync_core.model.faults import Fault
+from datasync_core.sync.reflector import Health
+from datasync_core.sync.replica import Replica
+from datasync_core.sync.store import Store
+
+
+def status(
+    host: str,
+    stores: Mapping[str, Store],
+    health: Mapping[str, Health],
+    replicas: Mapping[str, Replica],
+    states: Mapping[str, PluginState],
+    lanes: Mapping[str, Lane],
+    faults: Iterable[Fault],
+) -> dict[str, Any]:
+    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […]}``. Any thread may ask.
+
+    Times are seconds since the Unix epoch; ``keys`` counts what is watched.
+    """
+    return {
+        "host": host,
+        "stores": [_store(store, health.get(name), replicas.get(name)) for name, store in stores.items()],
+        "plugins": [_plugin(state, lanes.get(name)) for name, state in sorted(states.items())],
+        "faults": [
+            {"time": fault.time, "kind": str(fault.kind), "text": fault.text, "plugin": fault.plugin,
+             "store": fault.store, "key": fault.key}
+            for fault in list(faults)
+        ],
+    }
+
+
+def _store(store: Store, health: Health | None, replica: Replica | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": store.name, "url": str(store.transport.url), "watched": health is not None}
+    if health is not None and replica is not None:
+        error = None if health.error is None else str(health.error)
+        said |= {"connected": health.connected, "since": health.since, "error": error}
+        said |= {"keys": len(replica), "revision": replica.revision, "snapshots": health.snapshots}
+    return said
+
+
+def _plugin(state: PluginState, lane: Lane | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": state.name, "state": str(state.state), "reason": state.reason}
+    if lane is not None:
+        said |= {"keys": lane.keys(), "undelivered": lane.undelivered(), "requires": list(lane.plugin.requires)}
+    return said
