@@ -9,6 +9,7 @@ snapshot. Nothing runs in the background: time to live is served by whoever poll
 from __future__ import annotations
 
 import heapq
+import re
 import threading
 import time
 import uuid
@@ -40,6 +41,7 @@ from datasync_core.transport import (
 )
 
 _CHUNK = 1000
+_POSITION = re.compile(r"[0-9]{1,18}\Z")
 _Value = tuple[bytes, int, float | None]  # value, revision, when it expires on the store's clock
 
 _Record = tuple[
@@ -177,7 +179,7 @@ class _MemorySubscription(Subscription):
         store = self._store
         with store.lock:
             self._check()
-            position = int(cursor.position) if cursor.position.isdecimal() else -1
+            position = int(cursor.position) if _POSITION.match(cursor.position) else -1
             if cursor.epoch != store.epoch or not store.floor <= position <= store.revision:
                 raise CursorExpired(f"{store.name} cannot go on from {cursor.position}; read a snapshot")
             self._position = position

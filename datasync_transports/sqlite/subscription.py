@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 from datasync_core.transport import (
     Batch,
@@ -23,6 +23,7 @@ from datasync_transports.sqlite.failures import explained
 from datasync_transports.sqlite.paths import Paths
 
 _CHUNK = 1000
+_POSITION = re.compile(r"([0-9]{1,18}):([0-9a-f]+)\Z")
 _TICK = 0.01  # seconds between two looks for commits of others
 
 
@@ -67,12 +68,12 @@ class SqliteSubscription(Subscription):
     def resume(self, cursor: Cursor) -> None:
         with self._lock, explained(self._place.file):
             database = self._opened()
-            revision, _, mark = cursor.position.partition(":")
-            if cursor.epoch != database.epoch or not revision.isdecimal() or not mark:
+            place = _POSITION.match(cursor.position)
+            if cursor.epoch != database.epoch or place is None:
                 raise CursorExpired(
                     f"{self._place.file} is another database than the one before; read a snapshot"
                 )
-            self._position = (int(revision), mark)
+            self._position = (int(place[1]), place[2])
             self._version = None
             try:
                 self._prove(database)
@@ -127,7 +128,7 @@ class SqliteSubscription(Subscription):
                 " AND (expires IS NULL OR expires > ?)",
                 arguments,
             )
-        with closing(rows):
+        try:
             while True:
                 with self._lock, explained(self._place.file):
                     self._opened()
@@ -135,6 +136,10 @@ class SqliteSubscription(Subscription):
                 if not chunk:
                     return
                 yield _entries(chunk)
+        finally:
+            with self._lock:
+                if not self._closed:
+                    rows.close()  # one that is not read to its end pins the old state of the file
 
     def _look(self, database: Database) -> Batch | None:
         """What is new, under the lock; a look that finds nothing costs a few microseconds."""

@@ -1,0 +1,40 @@
+"""A store of each kind, seen through as many transports as a test wants; all is closed at the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from datasync_core.transport import Transport, Url
+from datasync_transports.memory import MemoryTransport
+from datasync_transports.sqlite import SqliteTransport
+from tests.transports.stores import Store
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    name = f"memory:{uuid.uuid4().hex}"
+    make: dict[str, Callable[[], Transport]] = {
+        "memory": lambda: MemoryTransport(Url.parse(name)),
+        "sqlite": lambda: SqliteTransport(Url.parse("sqlite:test.db", tmp_path)),
+    }
+    store = Store(make[request.param])
+    keep = store.transport()
+    yield store
+    store.close()
+    del keep
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "test.db"
+
+
+@pytest.fixture
+def sqlite(file: Path) -> Iterator[Store]:
+    store = Store(lambda: SqliteTransport(Url.parse(f"sqlite:{file}")))
+    yield store
+    store.close()

@@ -1,0 +1,525 @@
+"""What the host rests on, held by every store that declares it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from datasync_core.transport import (
+    Conflict,
+    ConnectionLost,
+    Cursor,
+    CursorExpired,
+    Delete,
+    Entry,
+    Gone,
+    Put,
+    StoreError,
+    Unsupported,
+)
+from tests.transports.stores import Held, Store, apply, drain, follow, keys, read, values
+
+ODD_KEYS = [
+    *("a b", "ü/ß", "日本/語", "100%", "%41", "q'uote\"", "a;b", "*", "[x]", "_", "back\\slash", "new\nline"),
+    *("🎈/🎈", "a/" + "long" * 500, "\U0010ffff/x", "a\U0010ffff"),
+]
+
+
+def test_an_empty_store_has_an_empty_snapshot_and_then_a_stream(store: Store) -> None:
+    subscription = store.subscribe("")
+    assert read(subscription) == {}
+    assert subscription.poll(0.0) is None
+    store.commit(Put("a", b"1"))
+    held: Held = {}
+    follow(subscription, held, lambda: values(held) == {"a": b"1"})
+
+
+def test_a_subtree_ends_at_the_slash_in_snapshot_and_stream(store: Store) -> None:
+    inside = ["a/1", "a//x", "a/\U0010ffff", "a/b/c"]
+    outside = ["a", "a2/1", "a0", "a.", "A/1", "b/a/1", "a-/1", "a0/1"]
+    store.commit(*(Put(key, b"x") for key in inside + outside))
+    subscription = store.subscribe("a/")
+    assert sorted(read(subscription)) == sorted(inside)
+    store.commit(*(Put(key, b"y") for key in inside + outside))
+    assert sorted(keys(drain(subscription))) == sorted(inside)
+
+
+def test_a_key_path_covers_that_key_alone(store: Store) -> None:
+    store.commit(Put("cfg/proxy", b"1"), Put("cfg/proxy2", b"2"), Put("cfg/proxy/x", b"3"))
+    subscription = store.subscribe("cfg/proxy")
+    assert values(read(subscription)) == {"cfg/proxy": b"1"}
+    store.commit(Delete("cfg/proxy"), Delete("cfg/proxy2"), Put("cfg/proxy/x", b"4"))
+    assert keys(drain(subscription)) == ["cfg/proxy"]
+
+
+def test_overlapping_paths_give_each_change_once(store: Store) -> None:
+    store.commit(Put("a/b/1", b"x"), Put("c", b"x"))
+    subscription = store.subscribe("a/", "a/b/", "a/b/1", "c")
+    assert values(read(subscription)) == {"a/b/1": b"x", "c": b"x"}
+    store.commit(Put("a/b/1", b"y"))
+    assert keys(drain(subscription)) == ["a/b/1"]
+
+
+def test_ten_thousand_paths_are_served(store: Store) -> None:
+    store.commit(*(Put(f"p{i}/x", b"") for i in range(10_000)), Put("other", b""))
+    subscription = store.subscribe(*(f"p{i}/" if i % 2 else f"p{i}/x" for i in range(10_000)))
+    assert len(read(subscription)) == 10_000
+    store.commit(Put("p17/x", b"1"), Put("p18/x", b"1"), Put("p18/y", b"1"))
+    assert sorted(keys(drain(subscription))) == ["p17/x", "p18/x"]
+
+
+def test_keys_come_back_as_they_were_written(store: Store) -> None:
+    store.commit(*(Put(key, key.encode()) for key in ODD_KEYS))
+    subscription = store.subscribe("")
+    assert values(read(subscription)) == {key: key.encode() for key in ODD_KEYS}
+    store.commit(*(Delete(key) for key in ODD_KEYS))
+    assert sorted(keys(drain(subscription))) == sorted(ODD_KEYS)
+
+
+def test_raw_values_may_be_any_bytes(store: Store) -> None:
+    blobs = {
+        "empty": b"",
+        "nul": b"\0",
+        "all": bytes(range(256)),
+        "big": b"\xff" * 3_000_000,
+        "text": "ß".encode(),
+    }
+    assert store.transport().capabilities.raw
+    subscription = store.subscribe("")
+    read(subscription)
+    store.commit(*(Put(key, value) for key, value in blobs.items()))
+    held: Held = {}
+    follow(subscription, held, lambda: values(held) == blobs)
+    assert values(read(store.subscribe(""))) == blobs
+
+
+def test_an_empty_value_is_not_a_delete(store: Store) -> None:
+    subscription = store.subscribe("")
+    read(subscription)
+    store.commit(Put("a", b""))
+    [batch] = drain(subscription)
+    assert [(change.key, change.gone) for change in batch.changes] == [("a", False)]
+
+
+def test_G2_no_update_is_lost_between_snapshot_and_stream_under_a_writer(store: Store) -> None:
+    store.commit(*(Put(f"k/{i:05}", b"0") for i in range(5000)))
+    stop = threading.Event()
+    truth: dict[str, bytes] = {f"k/{i:05}": b"0" for i in range(5000)}
+
+    def write() -> None:
+        writer = store.transport().writer()
+        for round_ in range(1, 1_000_000):
+            if stop.is_set():
+                break
+            key, gone = f"k/{round_ * 7919 % 5000:05}", f"k/{round_ * 104729 % 5000:05}"
+            value = str(round_).encode()
+            writer.commit([Put(key, value)] if key == gone else [Put(key, value), Delete(gone)])
+            truth[key] = value
+            if key != gone:
+                truth.pop(gone, None)
+        writer.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        followed = []
+        for _ in range(5):
+            subscription = store.subscribe("k/")
+            held = read(subscription)
+            follow(subscription, held, lambda h=held: len(h) > 0)
+            batch = subscription.poll(1.0)
+            if batch is not None:
+                apply(held, batch)
+            followed.append((subscription, held))
+    finally:
+        stop.set()
+        thread.join()
+    for subscription, held in followed:
+        for batch in drain(subscription):
+            apply(held, batch)
+        assert values(held) == truth
+
+
+def test_a_transaction_is_never_split(store: Store) -> None:
+    rounds = 200
+    subscription = store.subscribe("t/")
+    held = read(subscription)
+
+    def write() -> None:
+        writer = store.transport().writer()
+        for i in range(rounds):
+            writer.commit([Put(f"t/{k}", str(i).encode()) for k in range(50)])
+        writer.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        while held.get("t/0", (b"", 0))[0] != str(rounds - 1).encode():
+            batch = subscription.poll(5.0)
+            assert batch is not None
+            apply(held, batch)
+            assert len(set(held.values())) == 1, "a reader saw half of a transaction"
+            assert len(held) == 50
+    finally:
+        thread.join()
+
+
+def test_a_snapshot_holds_whole_transactions(store: Store) -> None:
+    stop = threading.Event()
+    store.commit(*(Put(f"t/{k}", b"0") for k in range(3000)))
+
+    def write() -> None:
+        writer = store.transport().writer()
+        for i in range(1_000_000):
+            if stop.is_set():
+                break
+            writer.commit([Put(f"t/{k}", str(i).encode()) for k in range(3000)])
+        writer.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(5):
+            assert len(set(read(store.subscribe("t/")).values())) == 1
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_the_last_of_several_operations_on_a_key_counts(store: Store) -> None:
+    store.commit(Put("there", b"0"))
+    subscription = store.subscribe("")
+    read(subscription)
+    store.commit(
+        Put("a", b"1"), Put("a", b"2"), Put("b", b"1"), Delete("b"), Delete("there"), Put("there", b"1")
+    )
+    held: Held = {}
+    for batch in drain(subscription):
+        apply(held, batch)
+    assert values(held) == {"a": b"2", "there": b"1"} == values(read(store.subscribe("")))
+
+
+def test_revisions_grow_and_are_those_that_readers_see(store: Store) -> None:
+    first = store.commit(Put("a", b"1"))
+    second = store.commit(Put("b", b"1"), Put("c", b"1"))
+    third = store.commit(Put("a", b"1"))
+    assert 0 < first < second < third
+    subscription = store.subscribe("")
+    assert read(subscription) == {"a": (b"1", third), "b": (b"1", second), "c": (b"1", second)}
+    fourth = store.commit(Delete("b"))
+    assert [list(batch.changes) for batch in drain(subscription)] == [[Gone("b", fourth)]]
+    assert fourth > third
+
+
+def test_a_key_that_is_made_anew_has_a_later_revision(store: Store) -> None:
+    before = store.commit(Put("a", b"1"))
+    store.commit(Delete("a"))
+    after = store.commit(Put("a", b"1"))
+    assert read(store.subscribe("")) == {"a": (b"1", after)}
+    assert after > before
+
+
+def test_removing_what_is_not_there_is_no_error_and_no_change(store: Store) -> None:
+    revision = store.commit(Put("a", b"1"))
+    subscription = store.subscribe("")
+    read(subscription)
+    assert store.commit(Delete("b")) == revision
+    assert store.commit() == revision
+    assert drain(subscription) == []
+
+
+def test_delete_and_recreate_while_away_is_one_change_after_resume(store: Store) -> None:
+    store.commit(Put("a", b"1"), Put("b", b"1"), Put("c", b"1"))
+    subscription = store.subscribe("")
+    held = read(subscription)
+    cursor = subscription.cursor
+    assert cursor is not None
+    subscription.close()
+    store.commit(Delete("a"))
+    store.commit(Put("a", b"1"))
+    store.commit(Delete("b"))
+    again = store.subscribe("")
+    again.resume(cursor)
+    batches = drain(again)
+    assert sorted(keys(batches)) == ["a", "b"]
+    for batch in batches:
+        apply(held, batch)
+    assert held == read(store.subscribe(""))
+
+
+def test_a_cursor_goes_on_after_each_batch(store: Store) -> None:
+    subscription = store.subscribe("x/")
+    assert subscription.cursor is None
+    read(subscription)
+    store.commit(Put("x/1", b""))
+    drain(subscription)
+    seen = subscription.cursor
+    store.commit(Put("x/2", b""))
+    assert seen is not None
+    again = store.subscribe("x/")
+    again.resume(seen)
+    assert keys(drain(again)) == ["x/2"]
+
+
+def test_a_snapshot_that_was_not_read_to_its_end_gives_no_cursor(store: Store) -> None:
+    store.commit(*(Put(f"k{i}", b"") for i in range(2500)))
+    subscription = store.subscribe("")
+    chunks = subscription.snapshot()
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert subscription.cursor is None
+    with pytest.raises(StoreError):
+        subscription.poll(0.0)
+    assert len(read(subscription)) == 2500
+    assert subscription.cursor is not None
+
+
+@pytest.mark.parametrize(
+    "position", ["", "x", "-1", "99", "99:abc", "1:abc:d", "1:abc", "0x1", "9" * 99, "1\n"]
+)
+def test_a_cursor_of_another_history_expires(store: Store, position: str) -> None:
+    store.commit(Put("a", b""))
+    subscription = store.subscribe("")
+    read(subscription)
+    cursor = subscription.cursor
+    assert cursor is not None
+    with pytest.raises(CursorExpired):
+        store.subscribe("").resume(Cursor(cursor.epoch, position))
+    with pytest.raises(CursorExpired):
+        store.subscribe("").resume(Cursor("another", cursor.position))
+    again = store.subscribe("")
+    again.resume(cursor)
+    assert again.cursor == cursor
+
+
+def test_poll_before_a_snapshot_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="poll comes after"):
+        store.subscribe("").poll(0.0)
+
+
+def test_compare_and_set_names_key_and_revisions(store: Store) -> None:
+    writer = store.writer()
+    first = writer.commit([Put("a", b"1")], expect={"a": 0})
+    with pytest.raises(Conflict, match=rf"^a has revision {first} in .*, expected 0$"):
+        writer.commit([Put("a", b"2"), Put("b", b"2")], expect={"a": 0})
+    with pytest.raises(Conflict, match=r"^b has revision 0 in .*, expected 7$"):
+        writer.commit([Put("a", b"2")], expect={"a": first, "b": 7})
+    assert values(read(store.subscribe(""))) == {"a": b"1"}
+    second = writer.commit([Put("a", b"2"), Delete("b")], expect={"a": first, "b": 0})
+    writer.commit([Delete("a")], expect={"a": second})
+    writer.commit([Put("a", b"3")], expect={"a": 0})
+    assert values(read(store.subscribe(""))) == {"a": b"3"}
+
+
+def test_of_many_who_compare_and_set_each_counts_once(store: Store) -> None:
+    store.commit(Put("n", b"0"))
+
+    def count() -> None:
+        writer = store.transport().writer()
+        done = 0
+        while done < 50:
+            value, revision = read_one(store, "n")
+            try:
+                writer.commit([Put("n", str(int(value) + 1).encode())], expect={"n": revision})
+            except Conflict:
+                continue
+            done += 1
+        writer.close()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read_one(store, "n")[0] == b"200"
+
+
+def read_one(store: Store, key: str) -> tuple[bytes, int]:
+    subscription = store.transport().subscribe([key])
+    try:
+        return read(subscription)[key]
+    finally:
+        subscription.close()
+
+
+def test_a_key_with_a_time_to_live_goes_by_itself(store: Store) -> None:
+    subscription = store.subscribe("")
+    read(subscription)
+    store.commit(Put("a", b"1", ttl=0.3), Put("b", b"1"))
+    held: Held = {}
+    follow(subscription, held, lambda: len(held) == 2)
+    began = time.monotonic()
+    follow(subscription, held, lambda: set(held) == {"b"})
+    assert time.monotonic() - began < 5
+    assert values(read(store.subscribe(""))) == {"b": b"1"}
+
+
+def test_expiry_is_seen_by_compare_and_by_snapshots(store: Store) -> None:
+    now = time.time()
+    transport = store.transport()
+    transport.clock = lambda: now  # type: ignore[attr-defined]
+    writer = transport.writer()
+    writer.commit([Put("a", b"1", ttl=10.0)])
+    revision = writer.commit([Put("b", b"1", ttl=10.0), Put("c", b"1", ttl=10.0)])
+    now += 11.0
+    subscription = transport.subscribe([""])
+    assert read(subscription) == {}
+    assert writer.commit([Put("a", b"2")], expect={"a": 0}) > revision
+    assert values(read(subscription)) == {"a": b"2"}
+    subscription.close()
+    writer.close()
+
+
+def test_writing_anew_ends_a_time_to_live(store: Store) -> None:
+    now = time.time()
+    transport = store.transport()
+    transport.clock = lambda: now  # type: ignore[attr-defined]
+    writer = transport.writer()
+    writer.commit([Put("a", b"1", ttl=10.0), Put("b", b"1", ttl=10.0)])
+    subscription = transport.subscribe([""])
+    read(subscription)
+    writer.commit([Put("a", b"2"), Put("b", b"2", ttl=20.0)])
+    drain(subscription)
+    now += 11.0
+    assert drain(subscription) == []
+    now += 10.0
+    assert keys(drain(subscription)) == ["b"]
+    subscription.close()
+    writer.close()
+
+
+def test_a_lease_is_refused_where_none_is_declared(store: Store) -> None:
+    assert not store.transport().capabilities.leases
+    with pytest.raises(Unsupported):
+        store.writer().commit([Put("b", b""), Put("a", b"", alive=True)])
+    assert read(store.subscribe("")) == {}
+
+
+def test_everything_else_is_declared(store: Store) -> None:
+    found = store.transport().capabilities
+    assert all((found.resumable, found.transactions, found.revisions, found.expiry, found.compare, found.raw))
+    assert found.key_bytes is None
+
+
+def test_wake_ends_a_poll_from_another_thread_at_once(store: Store) -> None:
+    subscription = store.subscribe("")
+    read(subscription)
+    subscription.poll(0.0)
+    polling = threading.Event()
+
+    def wake() -> None:
+        polling.wait()
+        subscription.wake()
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    began = time.monotonic()
+    polling.set()
+    assert subscription.poll(30.0) is None
+    thread.join()
+    assert time.monotonic() - began < 5
+
+
+def test_wake_before_a_poll_ends_the_next_one_and_no_more(store: Store) -> None:
+    subscription = store.subscribe("")
+    subscription.wake()
+    read(subscription)
+    subscription.wake()
+    subscription.wake()
+    began = time.monotonic()
+    assert subscription.poll(30.0) is None
+    assert time.monotonic() - began < 5
+    store.commit(Put("a", b""))
+    assert subscription.poll(30.0) is not None
+
+
+def test_close_from_another_thread_ends_a_poll(store: Store) -> None:
+    subscription = store.subscribe("")
+    read(subscription)
+    thread = threading.Thread(target=subscription.close)
+    began = time.monotonic()
+    thread.start()
+    with pytest.raises(ConnectionLost):
+        subscription.poll(30.0)
+    thread.join()
+    assert time.monotonic() - began < 5
+
+
+def test_close_may_come_twice_first_and_in_a_snapshot(store: Store) -> None:
+    store.commit(*(Put(f"k{i}", b"") for i in range(2500)))
+    unused = store.subscribe("")
+    unused.close()
+    unused.close()
+    with pytest.raises(ConnectionLost):
+        unused.poll(0.0)
+    subscription = store.subscribe("")
+    chunks = subscription.snapshot()
+    next(chunks)
+    subscription.close()
+    with pytest.raises(ConnectionLost):
+        list(chunks)
+    subscription.close()
+    subscription.wake()
+    writer = store.transport().writer()
+    writer.close()
+    writer.close()
+
+
+def test_each_subscription_has_entries_of_its_own(store: Store) -> None:
+    one, two = store.subscribe(""), store.subscribe("")
+    read(one), read(two)
+    store.commit(Put("a", b"1"))
+    [[first]], [[second]] = ([batch.changes for batch in drain(each)] for each in (one, two))
+    assert isinstance(first, Entry)
+    assert isinstance(second, Entry)
+    assert first is not second
+    [[third]], [[fourth]] = list(one.snapshot()), list(two.snapshot())
+    assert len({id(entry) for entry in (first, second, third, fourth)}) == 4
+
+
+def test_values_in_between_may_collapse_but_the_last_one_stays(store: Store) -> None:
+    subscription = store.subscribe("")
+    read(subscription)
+    writer = store.writer()
+    for i in range(300):
+        writer.commit([Put("a", str(i).encode()), Put(f"b{i}", b"")])
+        writer.commit([Delete(f"b{i}")])
+    held: Held = {}
+    batches = drain(subscription)
+    for batch in batches:
+        apply(held, batch)
+    assert values(held) == {"a": b"299"}
+
+
+def test_hundred_thousand_keys_come_in_chunks(store: Store) -> None:
+    store.commit(*(Put(f"k/{i:06}", b"v") for i in range(100_000)))
+    subscription = store.subscribe("k/")
+    chunks = [len(chunk) for chunk in subscription.snapshot()]
+    assert sum(chunks) == 100_000
+    assert max(chunks) <= 1000
+    store.commit(*(Delete(f"k/{i:06}") for i in range(0, 100_000, 2)))
+    assert len(keys(drain(subscription))) == 50_000
+
+
+def test_several_writers_and_readers_agree(store: Store) -> None:
+    def write(number: int) -> None:
+        writer = store.transport().writer()
+        for i in range(100):
+            writer.commit([Put(f"w{number}/{i % 10}", str(i).encode()), Put("last", str(number).encode())])
+        writer.close()
+
+    subscriptions = [store.subscribe("") for _ in range(3)]
+    helds = [read(subscription) for subscription in subscriptions]
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    truth = read(store.subscribe(""))
+    assert len(truth) == 41
+    for subscription, held in zip(subscriptions, helds, strict=True):
+        for batch in drain(subscription):
+            apply(held, batch)
+        assert held == truth
