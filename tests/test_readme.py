@@ -74,6 +74,13 @@ class Running:
         self.said += out.decode()
         return self.process.returncode
 
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,8 +107,7 @@ def running(place: Path) -> Iterator[list[Running]]:
     started: list[Running] = []
     yield started
     for one in started:
-        one.process.kill()
-        one.process.communicate()
+        one.kill()
 
 
 def sh(command: str, place: Path) -> subprocess.CompletedProcess[str]:
@@ -159,8 +165,7 @@ def test_a_host_that_was_killed_says_what_is_right_when_it_starts_again(
     first = Running(run, place)
     running.append(first)
     first.until("hello: in sync, 1 key (startup)")
-    first.process.kill()
-    first.process.communicate()
+    first.kill()
     for command in ("put hello/ada 'good evening'", "put hello/bob hi", "delete hello/world"):
         do(f".venv/bin/datasync-host {command}", place)
     second = Running(run, place)
