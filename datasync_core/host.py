@@ -16,12 +16,11 @@ from typing import Any
 from datasync_core.config.settings import HostSettings, PluginSettings, Settings, StoreSettings
 from datasync_core.config.urls import store_settings
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.dispatch.lane import Lane, Patience, connect
-from datasync_core.dispatch.ledger import Ledger
+from datasync_core.dispatch.lane import Patience
 from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.dispatch.wiring import Binding, Wiring, wire
 from datasync_core.model.errors import ConfigError, HostError, StoreError
 from datasync_core.model.faults import Fault, FaultKind
-from datasync_core.model.keys import outermost
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.ops.statedir import StateDir
 from datasync_core.ops.status import status
@@ -33,12 +32,9 @@ from datasync_core.plugins.transports import make_transport
 from datasync_core.plugins.wrappers import Wrapper
 from datasync_core.spec.context import Context, Publisher
 from datasync_core.spec.transport import Transport
-from datasync_core.spec.watch import Watch
 from datasync_core.sync.backoff import Backoff
-from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.publisher import StorePublisher
 from datasync_core.sync.reflector import Reflector
-from datasync_core.sync.replica import Replica
 from datasync_core.sync.store import Store
 
 log = logging.getLogger("datasync")
@@ -64,7 +60,9 @@ def open_store(settings: Settings, which: str | None) -> Store:
     if which is not None:
         if ":" not in which:
             names = ", ".join(settings.stores) or "none"
-            raise ConfigError(f"there is no store {which}: give a URL, or the name of one that is configured ({names})")
+            raise ConfigError(
+                f"there is no store {which}: give a URL, or the name of one that is configured ({names})"
+            )
         return make_store(store_settings("main", which, Path.cwd()))
     main = settings.main_store()
     if main is None:
@@ -119,8 +117,7 @@ class Host:
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
         self._assembly: Assembly | None = None
-        self._lanes: dict[str, Lane] = {}
-        self._replicas: dict[str, Replica] = {}
+        self._wiring = Wiring({}, {})
         self._reflectors: dict[str, Reflector] = {}
         self._publishers: dict[str, StorePublisher] = {
             name: StorePublisher(store, self._runtime) for name, store in self.stores.items()
@@ -155,7 +152,9 @@ class Host:
         bound: dict[str, dict[str, str]] = {}
         for plugin in self._assembly.plugins:
             try:
-                bound[plugin.name] = {watch.store: self._store_name(plugin.name, watch.store) for watch in plugin.watches}
+                bound[plugin.name] = {
+                    watch.store: self._store_name(plugin.name, watch.store) for watch in plugin.watches
+                }
             except ConfigError as error:
                 problems.append(Problem(plugin.name, str(error), plugin.where, error))
         self.problems = tuple(problems)
@@ -209,7 +208,9 @@ class Host:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -249,7 +250,9 @@ class Host:
 
     def states(self) -> Mapping[str, PluginState]:
         """The state of every plugin, also of those that failed to load or are disabled."""
-        states = {name: PluginState(name, StateName.DISABLED, why) for name, why in self.assembly.disabled.items()}
+        states = {
+            name: PluginState(name, StateName.DISABLED, why) for name, why in self.assembly.disabled.items()
+        }
         for problem in self.problems:
             if problem.plugin is not None:
                 states[problem.plugin] = PluginState(problem.plugin, StateName.FAILED, problem.text)
@@ -258,7 +261,8 @@ class Host:
     def status(self) -> dict[str, Any]:
         """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
         health = {name: reflector.health for name, reflector in self._reflectors.items()}
-        return status(self.name, self.stores, health, self._replicas, self.states(), self._lanes, self._dispatcher.faults)
+        faults = self._dispatcher.faults
+        return status(self.name, self.stores, health, self._wiring, self.states(), faults)
 
     def publisher(self, store: str = "main") -> Publisher:
         """What writes to a store. Raises `ConfigError` where there is none of that name."""
@@ -274,7 +278,9 @@ class Host:
 
     def _wait(self, until: Callable[[], bool], timeout: float | None) -> bool:
         if self._thread is not None and self._thread.is_current():
-            raise HostError("a hook cannot wait for its own host: it runs on the thread that would do the work")
+            raise HostError(
+                "a hook cannot wait for its own host: it runs on the thread that would do the work"
+            )
         deadline = None if timeout is None else self._runtime.monotonic() + timeout
         waiter = self._runtime.doorbell()
         self._dispatcher.watch(waiter)
@@ -292,9 +298,9 @@ class Host:
 
     def _is_settled(self) -> bool:
         seen = all(
-            publisher.revision <= self._replicas[name].revision
-            for name, publisher in self._publishers.items()
-            if name in self._replicas and self.stores[name].capabilities.revisions
+            self._publishers[name].revision <= feed.replica.revision
+            for name, feed in self._wiring.feeds.items()
+            if self.stores[name].capabilities.revisions
         )
         return seen and self._thread is not None and self._dispatcher.is_settled()
 
@@ -308,46 +314,38 @@ class Host:
         names = ", ".join(self.stores) or "none"
         raise ConfigError(f"there is no store {name}; configured are {names}")
 
-    def _wire(self, bound: Mapping[str, Mapping[str, str]]) -> None:
-        paths: dict[str, list[str]] = {}
-        for plugin in self.plugins:
-            for watch in plugin.watches:
-                paths.setdefault(bound[plugin.name][watch.store], []).append(watch.path)
-        inboxes = []
-        for name, watched in paths.items():
-            store = self.stores[name]
-            inbox = Inbox(self._runtime, self._doorbell)
-            replica = self._replicas[name] = Replica(watched, counts=not store.capabilities.revisions)
-            inboxes.append((inbox, replica))
-            retry = self.settings.host.retry
+    def _wire(self, stores: Mapping[str, Mapping[str, str]]) -> None:
+        counted = [name for name, store in self.stores.items() if not store.capabilities.revisions]
+        self._wiring = wire(
+            self._dispatcher,
+            self._runtime,
+            self._doorbell,
+            self.plugins,
+            lambda plugin: self._binding(plugin, stores[plugin.name]),
+            self.assembly.order.requires,
+            counted,
+        )
+        retry = self.settings.host.retry
+        for name, feed in self._wiring.feeds.items():
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
             self._reflectors[name] = Reflector(
-                store, outermost(watched), inbox, self._runtime, self._dispatcher.report, backoff
+                self.stores[name], feed.paths, feed.inbox, self._runtime, self._dispatcher.report, backoff
             )
-        bits: dict[object, int] = {}
-        for plugin in self.plugins:
-            self._lanes[plugin.name] = self._lane(plugin, bound[plugin.name], bits)
-        connect(self._lanes, self.assembly.order.requires)
-        delta = [plugin.name for plugin in self.plugins if self.settings.plugin(plugin.name).reconnect == "delta"]
-        self._dispatcher.install(list(self._lanes.values()), inboxes, frozenset(delta))
 
-    def _lane(self, plugin: Plugin, stores: Mapping[str, str], bits: dict[object, int]) -> Lane:
-        watches: dict[str, list[Watch[Any]]] = {}
-        for watch in plugin.watches:
-            watches.setdefault(watch.store, []).append(watch)
-            bits.setdefault(watch.codec.kind, 1 << len(bits))
-        checked = {watch: bits[watch.codec.kind] for watch in plugin.watches}
-        ledgers = {
-            store: Ledger(self._replicas[stores[store]], mine, checked) for store, mine in watches.items()
-        }
-        retry = self.settings.plugin(plugin.name).retry
+    def _binding(self, plugin: Plugin, stores: Mapping[str, str]) -> Binding:
+        settings = self.settings.plugin(plugin.name)
+        retry = settings.retry
         patience = Patience(retry.first, retry.most, retry.resync_after, self.settings.host.hold)
-        missing = self._missing(plugin)
-        return Lane(plugin, ledgers, self._context(plugin.name), self._dispatcher, patience, missing=missing)
+        delta = settings.reconnect == "delta"
+        return Binding(stores, self._context(plugin.name), patience, self._missing(plugin), delta)
 
     def _missing(self, plugin: Plugin) -> str | None:
         there = {one.name for one in self.plugins}
-        failed = [f"requires {name}: failed" for name in self.assembly.order.requires[plugin.name] if name not in there]
+        failed = [
+            f"requires {name}: failed"
+            for name in self.assembly.order.requires[plugin.name]
+            if name not in there
+        ]
         return ", ".join(failed) or self.assembly.waiting_for.get(plugin.name)
 
     def _context(self, name: str) -> Context:
@@ -356,13 +354,15 @@ class Host:
 
         def report_fault(error: BaseException | str) -> None:
             cause = error if isinstance(error, BaseException) else None
-            text = f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
+            text = (
+                f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
+            )
             self._dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
-            self._dispatcher.submit(lambda: self._dispatcher.fault(self._lanes[name]))
+            self._dispatcher.submit(lambda: self._dispatcher.fault(self._wiring.lanes[name]))
 
         def request_resync(reason: str) -> None:
             log.info("%s: asks for a resync: %s", name, reason)
-            self._dispatcher.submit(lambda: self._dispatcher.resync([self._lanes[name]], "request"))
+            self._dispatcher.submit(lambda: self._dispatcher.resync([self._wiring.lanes[name]], "request"))
 
         logger = logging.getLogger(f"datasync.plugins.{name}")
         return Context(name, logger, publisher, report_fault, request_resync)

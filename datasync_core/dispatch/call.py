@@ -162,7 +162,9 @@ class WatchState:
 class Call:
     """The view behind one event (`spec.event.View`). Lives as long as the hook runs, on the dispatcher thread."""
 
-    def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...], *, resync: bool) -> None:
+    def __init__(
+        self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...], *, resync: bool
+    ) -> None:
         self.parts = {store: Part(ledger) for store, ledger in ledgers.items()}
         self.watches = watches
         self.resync = resync
@@ -228,5 +230,7 @@ class Call:
         if not found:
             raise UsageError(f"no watch of this plugin covers the key {key!r}")
         if len(found) > 1:
-            raise UsageError(f"several stores have watches that cover {key!r}: give the change instead of the key")
+            raise UsageError(
+                f"several stores have watches that cover {key!r}: give the change instead of the key"
+            )
         return found[0]

@@ -55,7 +55,10 @@ class Dispatcher:
         self._delta: frozenset[str] = frozenset()
 
     def install(
-        self, lanes: Sequence[Lane], inboxes: Iterable[tuple[Inbox, Replica]], delta: frozenset[str] = frozenset()
+        self,
+        lanes: Sequence[Lane],
+        inboxes: Iterable[tuple[Inbox, Replica]],
+        delta: frozenset[str] = frozenset(),
     ) -> None:
         """Say what is driven, before the first turn: lanes in DAG order; ``delta`` names those of ``reconnect = "delta"``."""
         self._lanes = list(lanes)
@@ -82,11 +85,19 @@ class Dispatcher:
 
     def report(self, fault: Fault) -> None:
         """Log a fault, keep it for whoever asks, and tell the observers in the next turn. Never waits."""
-        fault = Fault(fault.kind, fault.text, fault.plugin, fault.store, fault.key, self.runtime.time(), fault.cause)
+        fault = Fault(
+            fault.kind, fault.text, fault.plugin, fault.store, fault.key, self.runtime.time(), fault.cause
+        )
         self.faults.append(fault)
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         traced = fault.kind is FaultKind.HOOK_FAILED and not isinstance(fault.cause, Reject | Retry)
-        log.log(level, "%s", fault.text, exc_info=fault.cause if traced else None, extra={"fault": str(fault.kind)})
+        log.log(
+            level,
+            "%s",
+            fault.text,
+            exc_info=fault.cause if traced else None,
+            extra={"fault": str(fault.kind)},
+        )
         self._untold.append(fault)
         self._doorbell.ring()
 
@@ -139,7 +150,9 @@ class Dispatcher:
         self.wake_waiters()
         return min(deadlines, default=None)
 
-    def call(self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object) -> BaseException | None:
+    def call(
+        self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object
+    ) -> BaseException | None:
         """Call a hook as the one that is running; what it raised.
 
         A hook that exits (`SystemExit`) or raises anything else hurts its plugin alone.
@@ -200,7 +213,8 @@ class Dispatcher:
         watching = [
             lane
             for lane in self._lanes
-            if lane.name not in self._delta and any(ledger.replica is replica for ledger in lane.ledgers.values())
+            if lane.name not in self._delta
+            and any(ledger.replica is replica for ledger in lane.ledgers.values())
         ]
         for lane in watching:
             lane.plan("reconnect")

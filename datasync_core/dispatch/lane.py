@@ -47,7 +47,9 @@ class Desk(Protocol):
     runtime: Runtime
     round: int
 
-    def call(self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object) -> BaseException | None:
+    def call(
+        self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object
+    ) -> BaseException | None:
         """Call a hook as the one that is running; what it raised."""
 
     def report(self, fault: Fault) -> None:
@@ -101,7 +103,13 @@ class Lane:
     @property
     def settled(self) -> bool:
         """Whether this plugin is in sync: what it requires of those that it requires."""
-        return self.started and self.succeeded and self.resync is None and self.trouble is None and self.failed is None
+        return (
+            self.started
+            and self.succeeded
+            and self.resync is None
+            and self.trouble is None
+            and self.failed is None
+        )
 
     def gate(self) -> str | None:
         """Why this plugin gets nothing now, or None. Computed when asked, never remembered."""
@@ -170,7 +178,9 @@ class Lane:
             return self._resync(self.resync)
         call = self._collect(puts=True, deletes=self.whole)
         if call is None:
-            if self.trouble is not None and not self._pending():  # what failed is frozen by now: nothing to try again
+            if (
+                self.trouble is not None and not self._pending()
+            ):  # what failed is frozen by now: nothing to try again
                 self._recover()
             return False
         if self.plugin.on_change is None:
@@ -179,7 +189,13 @@ class Lane:
 
     def back(self) -> bool:
         """The pass back: deletes of a plugin that others require. Whether a hook was called."""
-        if self.whole or self.resync is not None or not self.started or self.failed is not None or self._waits():
+        if (
+            self.whole
+            or self.resync is not None
+            or not self.started
+            or self.failed is not None
+            or self._waits()
+        ):
             return False
         if self.gate() is not None:
             return False
@@ -255,7 +271,9 @@ class Lane:
                 self.held_since = now
             if now < self.held_since + self._patience.hold:
                 return False
-            text = f"{self.name}: deletes waited {self._patience.hold:g} s for {', '.join(blockers)} and go now"
+            text = (
+                f"{self.name}: deletes waited {self._patience.hold:g} s for {', '.join(blockers)} and go now"
+            )
             self._desk.report(Fault(FaultKind.DELETES_OVERDUE, text, plugin=self.name))
         self.held_since = None
         return True

@@ -48,7 +48,9 @@ class Aside:
 class Ledger:
     """One plugin's account of one store. Owned by the dispatcher thread."""
 
-    def __init__(self, replica: Replica, watches: Iterable[Watch[Any]], bits: Mapping[Watch[Any], int]) -> None:
+    def __init__(
+        self, replica: Replica, watches: Iterable[Watch[Any]], bits: Mapping[Watch[Any], int]
+    ) -> None:
         self.replica = replica
         self.bits = bits
         """For each watch the bit that marks an entry as checked by its codec."""
@@ -92,7 +94,9 @@ class Ledger:
                     if key not in behind:
                         behind[key] = old
                     elif behind[key] is None and key not in shelf.entries and key not in self.uncertain:
-                        del behind[key]  # came and went unseen: a plugin that waits for ever must not collect these
+                        del behind[
+                            key
+                        ]  # came and went unseen: a plugin that waits for ever must not collect these
 
     def applied(self, key: str) -> Entry | None:
         """What the plugin applied last."""
@@ -132,7 +136,8 @@ class Ledger:
         if self._shaken:
             return True
         return any(
-            entry is None or applied is not None or key in self.uncertain for key, entry, applied, _ in self.pending()
+            entry is None or applied is not None or key in self.uncertain
+            for key, entry, applied, _ in self.pending()
         )
 
     def valid(self, entry: Entry, watch: Watch[Any]) -> bool:

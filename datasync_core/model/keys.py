@@ -48,7 +48,9 @@ def check_key(key: str) -> str:
     if not key:
         raise UsageError("a key is empty; give one like routes/10.0.0.0")
     if key.startswith("/") or key.endswith("/"):
-        raise UsageError(f"key {key!r} starts or ends with a slash; write {key.strip('/') or 'routes/10.0.0.0'!r}")
+        raise UsageError(
+            f"key {key!r} starts or ends with a slash; write {key.strip('/') or 'routes/10.0.0.0'!r}"
+        )
     return key
 
 

@@ -44,7 +44,9 @@ class Url:
         """
         scheme, colon, rest = text.partition(":")
         if not colon or not _SCHEME.match(scheme):
-            raise ConfigError("a store's URL begins with its scheme, as in sqlite:datasync.db or redis://host:6379/0")
+            raise ConfigError(
+                "a store's URL begins with its scheme, as in sqlite:datasync.db or redis://host:6379/0"
+            )
         rest, _, query_text = rest.partition("?")
         query = _query(scheme, query_text)
         if not rest.startswith("//"):
@@ -69,8 +71,12 @@ class Url:
             text += "//"
         if self.user or self.password is not None:
             text += quote(self.user or "") + (f":{REDACTED}" if self.password is not None else "") + "@"
-        text += ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts) + quote(self.path)
-        shown = "&".join(f"{name}={REDACTED if is_secret(name) else quote(value)}" for name, value in self.query.items())
+        text += ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts) + quote(
+            self.path
+        )
+        shown = "&".join(
+            f"{name}={REDACTED if is_secret(name) else quote(value)}" for name, value in self.query.items()
+        )
         return f"{text}?{shown}" if shown else text
 
 

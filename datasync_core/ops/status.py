@@ -7,9 +7,9 @@ from typing import Any
 
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.states import PluginState
+from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.faults import Fault
 from datasync_core.sync.reflector import Health
-from datasync_core.sync.replica import Replica
 from datasync_core.sync.store import Store
 
 
@@ -17,9 +17,8 @@ def status(
     host: str,
     stores: Mapping[str, Store],
     health: Mapping[str, Health],
-    replicas: Mapping[str, Replica],
+    wiring: Wiring,
     states: Mapping[str, PluginState],
-    lanes: Mapping[str, Lane],
     faults: Iterable[Fault],
 ) -> dict[str, Any]:
     """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […]}``. Any thread may ask.
@@ -28,27 +27,41 @@ def status(
     """
     return {
         "host": host,
-        "stores": [_store(store, health.get(name), replicas.get(name)) for name, store in stores.items()],
-        "plugins": [_plugin(state, lanes.get(name)) for name, state in sorted(states.items())],
+        "stores": [_store(store, health.get(name), wiring.feeds.get(name)) for name, store in stores.items()],
+        "plugins": [_plugin(state, wiring.lanes.get(name)) for name, state in sorted(states.items())],
         "faults": [
-            {"time": fault.time, "kind": str(fault.kind), "text": fault.text, "plugin": fault.plugin,
-             "store": fault.store, "key": fault.key}
+            {
+                "time": fault.time,
+                "kind": str(fault.kind),
+                "text": fault.text,
+                "plugin": fault.plugin,
+                "store": fault.store,
+                "key": fault.key,
+            }
             for fault in list(faults)
         ],
     }
 
 
-def _store(store: Store, health: Health | None, replica: Replica | None) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": store.name, "url": str(store.transport.url), "watched": health is not None}
-    if health is not None and replica is not None:
+def _store(store: Store, health: Health | None, feed: Feed | None) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "name": store.name,
+        "url": str(store.transport.url),
+        "watched": health is not None,
+    }
+    if health is not None and feed is not None:
         error = None if health.error is None else str(health.error)
         said |= {"connected": health.connected, "since": health.since, "error": error}
-        said |= {"keys": len(replica), "revision": replica.revision, "snapshots": health.snapshots}
+        said |= {"keys": len(feed.replica), "revision": feed.replica.revision, "snapshots": health.snapshots}
     return said
 
 
 def _plugin(state: PluginState, lane: Lane | None) -> dict[str, Any]:
     said: dict[str, Any] = {"name": state.name, "state": str(state.state), "reason": state.reason}
     if lane is not None:
-        said |= {"keys": lane.keys(), "undelivered": lane.undelivered(), "requires": list(lane.plugin.requires)}
+        said |= {
+            "keys": lane.keys(),
+            "undelivered": lane.undelivered(),
+            "requires": list(lane.plugin.requires),
+        }
     return said

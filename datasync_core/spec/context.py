@@ -19,7 +19,9 @@ class Publisher(Protocol):
     the revision they must have (0: must not exist); where one has another, `Conflict` is raised and nothing written.
     """
 
-    def put(self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None) -> int:
+    def put(
+        self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None
+    ) -> int:
         """Write one key; ``ttl`` in seconds."""
 
     def delete(self, key: str, *, expect: int | None = None) -> int:

@@ -98,7 +98,9 @@ class AllValues(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         view = self._event.live
         for watch in view.watches:
-            store, text = (watch.store, key) if view.one_store else key if isinstance(key, tuple) else (None, "")
+            store, text = (
+                (watch.store, key) if view.one_store else key if isinstance(key, tuple) else (None, "")
+            )
             if store == watch.store and isinstance(text, str) and covers(watch.path, text):
                 entry = view.state(watch).get(text)
                 if entry is not None:

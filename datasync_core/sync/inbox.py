@@ -135,7 +135,10 @@ def _what_stays(superseded: list[Segment]) -> list[Segment]:
     """Of segments that a whole snapshot replaces: the explicit deletes, and the end of a snapshot begun elsewhere."""
     stays: list[Segment] = []
     begun = superseded.index(BEGIN) if BEGIN in superseded else len(superseded)
-    if any(isinstance(segment, Chunk) or segment is not BEGIN and isinstance(segment, Mark) for segment in superseded[:begun]):
+    if any(
+        isinstance(segment, Chunk) or segment is not BEGIN and isinstance(segment, Mark)
+        for segment in superseded[:begun]
+    ):
         stays.append(ABORT)
     deletes = Changes()
     for segment in superseded:

@@ -26,9 +26,13 @@ class StorePublisher:
         self.revision = 0
         """The newest revision written here."""
 
-    def put(self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None) -> int:
+    def put(
+        self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None
+    ) -> int:
         """Write one key and return the revision; text is written as UTF-8. See `spec.context.Publisher`."""
-        return self.commit([Put(key, _encode(key, value), ttl)], expect=None if expect is None else {key: expect})
+        return self.commit(
+            [Put(key, _encode(key, value), ttl)], expect=None if expect is None else {key: expect}
+        )
 
     def delete(self, key: str, *, expect: int | None = None) -> int:
         """Remove one key and return the revision."""
@@ -80,7 +84,9 @@ class StorePublisher:
                 raise UsageError(f"key {key!r} is written twice in one transaction")
             seen.add(key)
             if can.key_bytes is not None and len(key.encode()) > can.key_bytes:
-                raise Unsupported(f"{where} takes keys of at most {can.key_bytes} bytes; {key[:40]!r}… is longer")
+                raise Unsupported(
+                    f"{where} takes keys of at most {can.key_bytes} bytes; {key[:40]!r}… is longer"
+                )
             if isinstance(op, Put):
                 if not isinstance(op.value, bytes):
                     raise UsageError(f"the value of {key!r} is bytes, got {type(op.value).__name__}")

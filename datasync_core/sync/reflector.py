@@ -99,7 +99,9 @@ class Reflector:
                     self._cursor = None
                     self._disconnected(expired)
                     continue
-            except Exception as caught:  # a transport's own mistake is a loss, too: nothing else can be proven
+            except (
+                Exception
+            ) as caught:  # a transport's own mistake is a loss, too: nothing else can be proven
                 error = caught
             finally:
                 self._close()
@@ -153,7 +155,9 @@ class Reflector:
         health.connected, health.since, health.error, health.refused = True, self._runtime.time(), None, False
         if self._lost:
             self._lost = False
-            self._report(Fault(FaultKind.STORE_BACK, f"store {self._store.name} answers again", store=self._store.name))
+            self._report(
+                Fault(FaultKind.STORE_BACK, f"store {self._store.name} answers again", store=self._store.name)
+            )
 
     def _disconnected(self, error: BaseException) -> None:
         health = self.health

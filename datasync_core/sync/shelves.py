@@ -66,7 +66,11 @@ class Shelves:
 
     def under(self, path: str) -> list[Shelf]:
         """The shelves whose every key ``path`` covers."""
-        return [shelf for shelf in self.all.values() if shelf.path == path or is_subtree(path) and covers(path, shelf.path)]
+        return [
+            shelf
+            for shelf in self.all.values()
+            if shelf.path == path or is_subtree(path) and covers(path, shelf.path)
+        ]
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""

@@ -38,7 +38,9 @@ class Store:
         """A new subscription to these paths."""
         if self._names is None:
             return self.transport.subscribe(paths)
-        return _MappedSubscription(self.transport.subscribe([self._names.path(path) for path in paths]), self._names)
+        return _MappedSubscription(
+            self.transport.subscribe([self._names.path(path) for path in paths]), self._names
+        )
 
     def writer(self) -> Writer:
         """A new writer. Raises `Unsupported` where the store is read-only."""
@@ -118,7 +120,8 @@ class _MappedWriter(Writer):
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:  # noqa: B006
         key = self._key
         renamed: list[Put | Delete] = [
-            Put(key(op.key), op.value, op.ttl, op.alive) if isinstance(op, Put) else Delete(key(op.key)) for op in ops
+            Put(key(op.key), op.value, op.ttl, op.alive) if isinstance(op, Put) else Delete(key(op.key))
+            for op in ops
         ]
         return self._inner.commit(renamed, expect={key(name): revision for name, revision in expect.items()})
 
