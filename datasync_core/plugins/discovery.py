@@ -174,6 +174,8 @@ def _place(dist: IDistribution) -> str:
 def _malformed(dist: IDistribution, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte 0x{error.object[error.start]:02x} at position {error.start} is no UTF-8"
+    if type(error) is ValueError:
+        return str(error)
     for number, line in enumerate((dist.read_text("entry_points.txt") or "").splitlines(), 1):
         text = line.strip()
         if text and text[0] not in "#[" and "=" not in text:

@@ -83,13 +83,13 @@ def make_plugin(
 def _validated(name: str, source: Source, loaded: object) -> Plugin | tuple[Problem, ...]:
     found = list(marked(loaded))
     if not found and not isinstance(loaded, ModuleType) and not getattr(loaded, "requires", ()):
-        wrong = list(mistakes(loaded, found))
+        wrong = mistakes(loaded, found)
         if not wrong:
             kind = type(loaded).__name__
             text = f"{source.what} is a {kind} without any hook: name a module, an object or a class that has hooks"
             return (Problem(name, text, source.origin),)
     else:
-        wrong = list(mistakes(loaded, found))
+        wrong = mistakes(loaded, found)
     if wrong:
         return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
     hooks = {

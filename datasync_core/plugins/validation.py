@@ -43,21 +43,41 @@ def class_mistakes(cls: type) -> Iterator[Mistake]:
             yield Mistake(text, sources.of_attribute(cls, field.name))
 
 
-def mistakes(plugin: object, hooks: Sequence[Marked]) -> Iterator[Mistake]:
+def mistakes(plugin: object, hooks: Sequence[Marked]) -> list[Mistake]:
     """What is wrong with a module or an object; ``hooks`` are its marked functions."""
     stored = members(plugin)
-    own = {hook.name for hook in hooks}
-    for name in SPEC:
-        value = stored.get(name)
-        if value is not None and name not in own:
-            yield _unmarked(plugin, name, value)
-    yield from _slips(plugin, stored, hooks)
+    found = [*_hidden(plugin, stored, hooks), *_attributes(plugin)]
     for hook in hooks:
-        yield from _hook(plugin, hook, stored)
-    found = list(_attributes(plugin))
-    yield from found
-    if not found:
-        yield from _needs(plugin, {hook.hook: hook for hook in hooks if not hook.is_wrapper})
+        found += _hook(plugin, hook, stored)
+    return found or list(_needs(plugin, {hook.hook: hook for hook in hooks if not hook.is_wrapper}))
+
+
+def _hidden(plugin: object, stored: dict[str, object], hooks: Sequence[Marked]) -> Iterator[Mistake]:
+    """What is meant as a hook or an attribute, and would not be seen as one."""
+    marked = {hook.name for hook in hooks}
+    for name in SPEC:
+        if name not in marked and stored.get(name) is not None:
+            yield _unmarked(plugin, name, stored[name])
+    arguments = _arguments_of(plugin)
+    for name, value in stored.items():
+        if name.startswith("_") or name in arguments or name in marked or name in SPEC:
+            continue
+        function = code_of(value)
+        for right in ("watches", *NAME_LISTS):
+            if right not in stored and is_misspelling(name, right) and _is_list_of_ours(value):
+                text = f"{name} is no attribute of a plugin: did you mean {right}?"
+                yield Mistake(text, sources.of_attribute(plugin, name))
+        for right in SPEC:
+            if right not in stored and is_misspelling(name, right) and _is_hook_like(name, function, right):
+                text = f"{name} is no hook: did you mean {right}? {_form(right)}"
+                yield Mistake(text, sources.of_function(function))
+
+
+def _is_hook_like(name: str, function: object, hook: str) -> bool:
+    """Whether an unmarked function can only be a hook: `on_changed` is a word of its own."""
+    if type(function) is not FunctionType or not SPEC[hook] or name.startswith(hook):
+        return False
+    return tuple(inspect.signature(function).parameters)[-1:] == SPEC[hook]
 
 
 def _unmarked(plugin: object, name: str, value: object) -> Mistake:
@@ -72,33 +92,6 @@ def _unmarked(plugin: object, name: str, value: object) -> Mistake:
 
 def _form(name: str) -> str:
     return f"write @hookimpl above def {name}({', '.join(SPEC[name])})"
-
-
-def _slips(plugin: object, stored: dict[str, object], hooks: Sequence[Marked]) -> Iterator[Mistake]:
-    """Misspelt attributes, and functions with a misspelt hook's name that lack the mark, too."""
-    marked = {hook.name for hook in hooks}
-    arguments = _arguments_of(plugin)
-    for name, value in stored.items():
-        if name.startswith("_") or name in arguments or name in marked:
-            continue
-        for right in ("watches", *NAME_LISTS):
-            if right not in stored and is_misspelling(name, right) and _is_list_of_ours(value):
-                text = f"{name} is no attribute of a plugin: did you mean {right}?"
-                yield Mistake(text, sources.of_attribute(plugin, name))
-        function = code_of(value)
-        for right, wanted in SPEC.items():
-            if (
-                name not in SPEC
-                and right not in stored
-                and not name.startswith(right)
-                and is_misspelling(name, right)
-                and type(function) is FunctionType
-                and wanted
-                and tuple(inspect.signature(function).parameters)[-1:] == wanted
-            ):
-                yield Mistake(
-                    f"{name} is no hook: did you mean {right}? {_form(right)}", sources.of_function(function)
-                )
 
 
 def _arguments_of(plugin: object) -> Collection[str]:
