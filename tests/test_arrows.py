@@ -1,4 +1,4 @@
-"""Each arrow of the house can break: a copy of the tree with one wrong import is refused by the contract that forbids it.
+"""Each arrow of the house can break: in a copy of the tree a wrong import is refused by the contract that forbids it.
 
 (That the tree itself keeps them is what ``tox -e arrows`` says.)
 """

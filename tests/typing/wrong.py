@@ -23,7 +23,7 @@ NAMES = Watch("names/", str)
 NO_TYPE = Watch("routes/", 3)  # E: No overload variant of "Watch" matches
 NO_PATH = Watch(Route)  # E: No overload variant of "Watch" matches
 NOT_FROM_BYTES = Watch("ports/", codec=from_text)  # E: "codec" to "Watch" has incompatible type
-TWO_TYPES = Watch("ports/", str, codec=int.from_bytes)  # E: No overload variant of "Watch" matches
+TWO_TYPES = Watch("ports/", str, codec=int.from_bytes)  # E: "codec" to "Watch" has incompatible type
 OTHER: Watch[int] = Watch("names/", str)  # E: Argument 2 to "Watch" has incompatible type "type[str]"
 watches = [ROUTES, NAMES]
 
