@@ -89,8 +89,8 @@ class StoreSettings:
     name: str
     url: Url
     options: Mapping[str, object] = field(factory=dict, repr=False)
-    text: bool = False
-    """Whether some options came as text, to be converted."""
+    text: frozenset[str] = frozenset()
+    """The options that came as text, to be converted."""
     origin: Origin = DEFAULT
     origins: Mapping[str, Origin] = field(factory=dict, repr=False)
     """Where each of ``options`` came from."""
@@ -156,7 +156,7 @@ class Settings:
             return self.main_store()
         if name not in self.stores:
             raise settings.origin.refusal(
-                f"plugin {plugin} uses store {name}: {did_you_mean(name, self.stores)}"
+                f"plugin {plugin} uses an unknown store {name}: {did_you_mean(name, self.stores)}"
             )
         return self.stores[name]
 

@@ -6,6 +6,7 @@ checked later (`loading`), when it is known which of them need secrets.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -116,16 +117,15 @@ def from_command_line(overrides: Overrides, base: Path) -> Iterator[Given]:
 
 
 def setting_at(path: Names, origin: Origin) -> Setting:
-    """The setting of this path; raises `ConfigError` where there is none."""
+    """The setting of this path, which is no table; raises `ConfigError` where there is none."""
     node = _at(path, origin)
-    if not isinstance(node, Setting):
-        raise origin.refusal(f"{dotted(path)} is a table of settings: give one of them")
+    assert isinstance(node, Setting)
     return node
 
 
 def dotted(path: Names) -> str:
     """The path as TOML writes it."""
-    return ".".join(part if _BARE.match(part) else f'"{part}"' for part in path)
+    return ".".join(part if _BARE.match(part) else json.dumps(part, ensure_ascii=False) for part in path)
 
 
 def _taken_apart(

@@ -56,28 +56,28 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         query.pop(option, None)
         options[option] = value.value
         shown[option] = (show(masked(value.given.value), option), value.given.origin)
-    text = any(values[option].text for option in options)
+    text = {option for option in options if values[option].text}
     for option, item in url.query.items():
         setting = _COMMON.get(option)
         hidden = shown_query.get(option) != item
         if option not in query or (setting is None and not hidden):
             continue
-        del query[
-            option
-        ]  # a URL shows its query in messages: what came through a reference must not stay in it
-        options[option] = item
-        if setting is not None:
+        # A URL shows its query in messages: what came through a reference must not stay there.
+        options[option] = query.pop(option)
+        if setting is None:
+            text.add(option)
+        else:
             given = item if setting.kind.text else read_toml(item)
             options[option] = accept(("stores", name, option), setting, given, written.origin, hidden=hidden)
-        text = text or setting is None
         shown[option] = (show(shown_query.get(option, REDACTED), option), written.origin)
     common = {option: options.pop(option, setting.default) for option, setting in _COMMON.items()}
+    text.difference_update(common)
     url = evolve(url, query=query)
     store = StoreSettings(
         name,
         url,
         options,
-        text,
+        frozenset(text),
         written.origin,
         {option: shown[option][1] for option in options},
         **common,  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
     for option, setting in _COMMON.items():
         shown.setdefault(option, (show(setting.default), DEFAULT))
     shown = {"url": (show_url(url, written.value), written.origin), **shown}
-    return store, [Row(f"stores.{name}.{option}", text, origin) for option, (text, origin) in shown.items()]
+    return store, [Row(f"stores.{name}.{option}", *row) for option, row in shown.items()]
 
 
 def _parse(name: str, value: Value) -> Url:
@@ -93,11 +93,13 @@ def _parse(name: str, value: Value) -> Url:
     try:
         return Url.parse(value.value, base=given.base)
     except ConfigError as error:
-        if value.hidden or "@" in value.value:  # the sentence may quote what stands beside a password, or it
+        # The sentence may quote what stands beside a password, or a part of it.
+        if value.hidden or "@" in value.value:
             scheme = value.value.partition(":")[0] if not value.hidden else "store's"
             right = "write scheme://user:password@host:port/path, with / ? # @ in a password percent-encoded"
             raise given.origin.refusal(f"stores.{name}: the {scheme} URL cannot be read: {right}") from None
-        raise given.origin.refusal(f"stores.{name}: {error}") from None
+        sentence = str(error).partition(": '")[0]
+        raise given.origin.refusal(f"stores.{name}: {sentence}") from None
 
 
 def _shown_query(written: str) -> Mapping[str, str]:

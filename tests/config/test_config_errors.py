@@ -84,6 +84,14 @@ FILE_CASES = {
     "[stores]\nmain = 'memory:?a=1&a=2'": (
         "datasync.toml:2: stores.main: the memory: URL has the option 'a' twice"
     ),
+    "[stores]\nmain = 'redis://user:secret'": (
+        "datasync.toml:2: stores.main: the redis: URL has a host that is not HOST or HOST:PORT"
+    ),
+    '[plugins.a]\n"na\\nme" = 1': (
+        'datasync.toml:2: unknown setting plugins.a."na\\nme": '
+        "what a plugin takes itself goes below plugins.a.config"
+    ),
+    "[[plugins.a]]": "datasync.toml:1: plugins.a must be a plugin's table like { enabled = false }",
     "[stores]\nmain = 'memory:?separator='": (
         'datasync.toml:2: stores.main.separator must be text that is not empty, got ""'
     ),

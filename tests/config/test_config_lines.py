@@ -96,6 +96,7 @@ def test_windows_line_ends_count_once() -> None:
 
 def test_a_text_that_is_not_understood_has_no_lines_rather_than_wrong_ones() -> None:
     assert key_lines("a = 1\nb = = 2\n") == {}
+    assert key_lines("a = 1\nb 2\n") == {}
 
 
 KEYS = st.one_of(

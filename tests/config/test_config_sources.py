@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasync_core.config import Origin, Settings, load_settings
+from datasync_core.config import Origin, Settings, embedded_store, load_settings
 from datasync_core.config.settings import Brake, RetrySettings
+from datasync_core.config.urls import store_settings
 from datasync_core.model.errors import ConfigError
 
 Load = Callable[..., Settings]
@@ -148,6 +149,20 @@ def test_the_only_store_is_main_whatever_its_name(load: Load) -> None:
         load(stores=["other=memory:"]).main_store()
 
 
+def test_a_store_that_a_plugin_names_and_none_has_is_refused(load: Load) -> None:
+    settings = load('[stores]\nmain = "memory:"\naux = "memory:"\n[plugins.a]\nstores.config = "aux"\n')
+    assert settings.store_of("a", "config") is settings.stores["aux"]
+    with pytest.raises(ConfigError, match=r"^plugin b uses an unknown store auxx: did you mean aux\?$"):
+        settings.store_of("b", "auxx")
+
+
+def test_a_store_named_by_its_url_alone_has_the_hosts_options_apart(tmp_path: Path) -> None:
+    store = store_settings("main", "sqlite:x.db?prefix=p/&liveness=2", tmp_path)
+    assert (store.prefix, store.liveness, store.url.query) == ("p/", 2.0, {})
+    assert store.url.file() == tmp_path / "x.db"
+    assert embedded_store(tmp_path).url.file() == tmp_path / "datasync.db"
+
+
 def test_an_embedded_database_that_is_there_is_main_unless_a_store_is_named(
     tmp_path: Path, load: Load, shown: Shown
 ) -> None:
@@ -192,7 +207,7 @@ def test_variables_take_text_as_it_is_and_the_rest_as_toml(load: Load) -> None:
     assert settings.host.name == "007"
     assert settings.host.retry == RetrySettings(1.0, 2.5, 3)
     assert settings.stores["aux"].options == {"poll": "5"}
-    assert settings.stores["aux"].text
+    assert settings.stores["aux"].text == {"poll"}
     routes, edge = settings.plugins["routes"], settings.plugins["edge"]
     assert routes.enabled is False
     assert routes.config == {"table": "100"}
