@@ -10,7 +10,8 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -126,18 +127,16 @@ def _check_inner(value: object, hint: Any, path: str) -> None:
             _check_inner(inner, fields[name], f"{path}.{name}")
         return
     parts = get_args(hint)
-    if not parts:
-        return
-    if isinstance(value, Mapping) and isinstance(get_origin(hint), type) and len(parts) == 2:
-        for name, inner in value.items():
-            _check_inner(inner, parts[1], f"{path}.{name}")
-    elif isinstance(value, list | tuple) and isinstance(get_origin(hint), type):
-        for position, inner in enumerate(value):
-            _check_inner(inner, parts[0], f"{path}[{position}]")
-    elif isinstance(value, Mapping):
+    if get_origin(hint) in (Union, UnionType):
         models = [part for part in parts if _fields(part) is not None]
         if len(models) == 1:
             _check_inner(value, models[0], path)
+    elif isinstance(value, Mapping) and len(parts) == 2:
+        for name, inner in value.items():
+            _check_inner(inner, parts[1], f"{path}.{name}")
+    elif isinstance(value, list | tuple) and parts:
+        for position, inner in enumerate(value):
+            _check_inner(inner, parts[0], f"{path}[{position}]")
 
 
 def _fields(hint: Any) -> dict[str, Any] | None:

@@ -1,0 +1,119 @@
+"""Wrappers surround each plugin's delivery, and what leaves the outermost one decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from datasync_core.plugins.loading import Source, make_plugin
+from datasync_core.plugins.wrappers import surround, wrappers_of
+
+PLAIN = """
+watches = [Watch("a/")]
+seen = []
+@hookimpl
+def on_resync(event):
+    seen.append(("resync", event))
+    if event == "bad":
+        raise ValueError("bad")
+"""
+TRACE = """
+seen = []
+@hookimpl(wrapper=True)
+def on_resync(event):
+    seen.append(("before", event))
+    try:
+        return (yield)
+    finally:
+        seen.append(("after", event))
+"""
+
+
+def make(name, thing):
+    return make_plugin(name, Source(name, lambda: thing, "acme"), thing)
+
+
+def test_without_a_wrapper_a_delivery_stays_the_plugins_own_function(write):
+    module = write(PLAIN)
+    (plugin,) = surround([make("a", module)])
+    assert plugin.on_resync is module.on_resync
+
+
+def test_a_wrapper_surrounds_each_plugin_its_own_included(write):
+    plain, traced = (
+        write(PLAIN),
+        write(
+            PLAIN
+            + "@hookimpl(wrapper=True, specname='on_resync')\ndef t(event):\n    seen.append('in')\n    yield\n    seen.append('out')"
+        ),
+    )
+    first, second = surround([make("a", plain), make("b", traced)])
+    assert first.on_resync(1) is None
+    assert traced.seen == ["in", "out"]
+    second.on_resync(2)
+    assert traced.seen[2:] == ["in", ("resync", 2), "out"]
+    assert plain.seen == [("resync", 1)]
+
+
+def test_the_first_plugins_wrapper_is_outermost_but_for_those_given(write):
+    order = []
+
+    def wrapper(name):
+        def wrap(event):
+            order.append(name)
+            yield
+
+        return wrap
+
+    import attrs
+
+    plain = make("a", write(PLAIN))
+    one = attrs.evolve(plain, wrappers=(("on_resync", wrapper("one")),))
+    two = attrs.evolve(
+        plain, name="b", wrappers=(("on_resync", wrapper("two")), ("on_change", wrapper("no")))
+    )
+    surround([one, two], [("on_resync", wrapper("given"))])[1].on_resync(1)
+    assert order == ["given", "one", "two"]
+
+
+def test_what_leaves_the_outermost_wrapper_decides(write):
+    plain = write(PLAIN)
+    forgiving = write(
+        "@hookimpl(wrapper=True)\ndef on_resync():\n    try:\n        yield\n    except ValueError:\n        pass"
+    )
+    strict = write("@hookimpl(wrapper=True)\ndef on_resync(event):\n    yield\n    raise LookupError('no')")
+    surround([make("a", plain), make("b", forgiving)])[0].on_resync("bad")
+    with pytest.raises(LookupError):
+        surround([make("a", plain), make("b", strict)])[0].on_resync("good")
+    with pytest.raises(ValueError, match="bad"):
+        surround([make("a", plain), make("b", write(TRACE))])[0].on_resync("bad")
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_is_no_exception_passes_through_wrappers(write, error):
+    trace = write(TRACE)
+    plugin = make(
+        "a", write(f"watches = [Watch('a')]\n@hookimpl\ndef on_resync(event): raise {error.__name__}")
+    )
+    with pytest.raises(error):
+        surround([plugin, make("t", trace)])[0].on_resync(1)
+    assert trace.seen == [("before", 1), ("after", 1)]
+
+
+def test_equal_and_unhashable_plugins_can_be_wrapped(write):
+    module = write(
+        "@define\nclass P:\n    watches = [Watch('a')]\n    @hookimpl\n    def on_resync(self, event): ..."
+    )
+    trace = write(TRACE)
+    for plugin in surround([make("a", module.P), make("b", module.P), make("t", trace)])[:2]:
+        plugin.on_resync(plugin.name)
+    assert [event for when, event in trace.seen if when == "after"] == ["a", "b"]
+
+
+def test_only_the_hooks_that_a_plugin_has_are_surrounded(write):
+    (plugin,) = surround([make("t", write(TRACE))])
+    assert (plugin.on_resync, plugin.on_change) == (None, None)
+
+
+def test_an_object_that_is_no_plugin_can_give_wrappers(write):
+    trace = write(TRACE)
+    assert wrappers_of(trace) == (("on_resync", trace.on_resync),)
