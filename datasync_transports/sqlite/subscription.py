@@ -148,7 +148,7 @@ class SqliteSubscription(Subscription):
         now = self._place.clock()
         if self._expires is not None and self._expires <= now:
             swept = expiry.sweep_if_free(database, now)
-            self._expires = None if swept is None else now + 1.0 if not swept else self._expires
+            self._expires = None if swept is None else now + 0.1 if not swept else self._expires
             if swept:
                 self._version = None
         (version,) = database.connection.execute("PRAGMA data_version").fetchall()[0]

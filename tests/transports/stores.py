@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from datasync_core.transport import Batch, Delete, Put, Subscription, Transport, Writer
+from datasync_core.transport import Batch, Cursor, Delete, Put, Subscription, Transport, Writer
 
 Held = dict[str, tuple[bytes, int]]
 
@@ -78,6 +78,13 @@ def follow(
             batches.append(batch)
             apply(held, batch)
     return batches
+
+
+def cursor_of(subscription: Subscription) -> Cursor:
+    """Where it stands; there must be such a place."""
+    cursor = subscription.cursor
+    assert cursor is not None
+    return cursor
 
 
 def drain(subscription: Subscription) -> list[Batch]:

@@ -1,0 +1,199 @@
+"""The embedded store between processes, and after some of them were killed."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from datasync_core.transport import Delete, Put
+from tests.transports.stores import Held, Store, apply, drain, follow, read, values
+
+CHILD = """
+import sys, time
+from datasync_core.transport import Conflict, Put, Url
+from datasync_transports.sqlite import SqliteTransport
+
+transport = SqliteTransport(Url.parse("sqlite:" + sys.argv[1]))
+writer = transport.writer()
+"""
+LATENCY = (
+    CHILD
+    + """
+for line in sys.stdin:
+    writer.commit([Put("t", str(time.monotonic()).encode())])
+"""
+)
+FLOOD = (
+    CHILD
+    + """
+for i in range(1, 10**9):
+    writer.commit([Put(f"k{k}", str(i).encode()) for k in range(20)] + [Put(f"n{i % 500}", b"x" * 500)])
+    print(i, flush=True)
+"""
+)
+COUNT = (
+    CHILD
+    + """
+sys.stdin.readline()
+done = 0
+while done < 50:
+    subscription = transport.subscribe(["n"])
+    found = [entry for chunk in subscription.snapshot() for entry in chunk]
+    subscription.close()
+    value, revision = (int(found[0].value), found[0].revision) if found else (0, 0)
+    try:
+        writer.commit([Put("n", str(value + 1).encode())], expect={"n": revision})
+        done += 1
+    except Conflict:
+        pass
+writer.close()
+"""
+)
+CREATE = (
+    CHILD
+    + """
+sys.stdin.readline()
+print(writer.commit([Put("made/" + sys.argv[2], b"1")]), flush=True)
+writer.close()
+"""
+)
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE kv SET value = x'00', rev = 99")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def child(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def say(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_commit_reaches_a_poll_of_another_process_in_milliseconds(sqlite: Store, file: Path) -> None:
+    subscription = sqlite.subscribe("")
+    read(subscription)
+    delays = []
+    with child(LATENCY, file) as process:
+        for _ in range(21):
+            say(process)
+            held: Held = {}
+            follow(subscription, held, lambda h=held: bool(h))  # type: ignore[misc]
+            delays.append(time.monotonic() - float(held["t"][0]))
+    assert statistics.median(delays) < 0.1, delays
+
+
+def test_G1_a_writer_killed_at_any_moment_leaves_whole_transactions_and_no_lock(
+    sqlite: Store, file: Path
+) -> None:
+    subscription = sqlite.subscribe("")
+    held = read(subscription)
+    for attempt in range(5):
+        with child(FLOOD, file) as process:
+            acknowledged = [hear(process) for _ in range(10 + 37 * attempt)][-1]
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        for batch in drain(subscription):
+            apply(held, batch)
+        assert held == read(sqlite.subscribe(""))
+        state = {value for key, value in held.items() if key.startswith("k")}
+        assert len(state) == 1, "half of a transaction stayed"
+        assert int(state.pop()[0]) >= int(acknowledged), "an acknowledged write was lost"
+        began = time.monotonic()
+        sqlite.commit(*(Delete(f"k{k}") for k in range(20)))
+        assert time.monotonic() - began < 2, "a lock was left"
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_of_several_processes_that_compare_and_set_each_counts_once(sqlite: Store, file: Path) -> None:
+    with child(COUNT, file) as one, child(COUNT, file) as two, child(COUNT, file) as three:
+        for process in (one, two, three):
+            say(process)
+        assert [process.wait(40) for process in (one, two, three)] == [0, 0, 0]
+    assert values(read(sqlite.subscribe(""))) == {"n": b"150"}
+
+
+def test_processes_that_make_the_file_at_once_make_one(sqlite: Store, file: Path) -> None:
+    with child(CREATE, file, 1) as one, child(CREATE, file, 2) as two, child(CREATE, file, 3) as three:
+        together = (one, two, three)
+        for process in together:
+            say(process)
+        assert sorted(hear(process) for process in together) == ["1", "2", "3"]
+        assert [process.wait(20) for process in together] == [0, 0, 0]
+    assert set(read(sqlite.subscribe(""))) == {"made/1", "made/2", "made/3"}
+
+
+def test_a_process_killed_with_the_lock_leaves_nothing_of_what_it_did(sqlite: Store, file: Path) -> None:
+    sqlite.commit(Put("a", b"1"))
+    with child(HOLD, file) as process:
+        assert hear(process) == "held"
+        process.kill()
+        process.wait()
+    assert sqlite.commit(Put("b", b"1")) == 2
+    assert values(read(sqlite.subscribe(""))) == {"a": b"1", "b": b"1"}
+
+
+def test_a_time_to_live_is_served_when_its_writer_is_dead(sqlite: Store, file: Path) -> None:
+    script = CHILD + 'writer.commit([Put("a", b"1", ttl=0.5), Put("b", b"1")]); print("done", flush=True)'
+    subscription = sqlite.subscribe("")
+    held = read(subscription)
+    with child(script, file) as process:
+        assert hear(process) == "done"
+        process.kill()
+    follow(subscription, held, lambda: set(held) == {"b"})
+
+
+def test_a_sweep_waits_for_no_lock_and_comes_after_it(sqlite: Store, file: Path) -> None:
+    now = time.time()
+    transport = sqlite.transport()
+    transport.clock = lambda: now  # type: ignore[attr-defined]
+    writer = transport.writer()
+    writer.commit([Put("a", b"1", ttl=10.0)])
+    subscription, reader = transport.subscribe([""]), transport.subscribe([""])
+    held = read(subscription)
+    subscription.poll(0.0)
+    with child(HOLD, file) as process:
+        assert hear(process) == "held"
+        now += 11.0
+        began = time.monotonic()
+        assert subscription.poll(0.2) is None
+        assert read(reader) == {}, "what has expired is not shown"
+        assert time.monotonic() - began < 4
+        process.kill()
+        process.wait()
+    now += 1.0
+    follow(subscription, held, lambda: not held)
+    for each in (subscription, reader, writer):
+        each.close()
