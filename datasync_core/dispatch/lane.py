@@ -22,6 +22,10 @@ from datasync_core.spec.event import Event
 from datasync_core.sync.backoff import Backoff
 
 
+SAID = 10
+"""How many invalid values of one call are named one by one."""
+
+
 @define
 class Patience:
     """How long to wait: seconds between attempts, failures before a resync is tried, seconds deletes wait."""
@@ -256,6 +260,7 @@ class Lane:
         for part in call.parts.values():
             if part.ledger.behind:
                 part.collect_changes(now, puts=puts, deletes=deletes)
+        self._report_invalid()
         return None if call.is_empty() else call
 
     def _may_delete(self) -> bool:
@@ -282,6 +287,7 @@ class Lane:
         call = Call(self.ledgers, self.plugin.watches, resync=True)
         for part in call.parts.values():
             part.collect_state(withhold=self.succeeded and not self.whole)
+        self._report_invalid()
         hook = self.plugin.on_resync
         assert hook is not None  # refused at load
         if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
@@ -321,6 +327,15 @@ class Lane:
         backoff = Backoff(self._patience.first, self._patience.most, self._desk.runtime.random)
         backoff.attempts = attempts
         return backoff.next()
+
+    def _report_invalid(self) -> None:
+        for ledger in self.ledgers.values():
+            found, ledger.found_invalid = ledger.found_invalid, []
+            for text in found[:SAID]:
+                self._desk.report(Fault(FaultKind.VALUE_INVALID, f"{self.name}: {text}", plugin=self.name))
+            if len(found) > SAID:
+                text = f"{self.name}: {len(found) - SAID} more values are invalid"
+                self._desk.report(Fault(FaultKind.VALUE_INVALID, text, plugin=self.name))
 
     def _encourage(self) -> None:
         """Those that require this one may try again what they set aside."""

@@ -69,6 +69,8 @@ class Ledger:
         """Keys (all in ``behind``) that are not delivered."""
         self.aside: dict[str, Aside] = {}
         """Keys (all uncertain) that wait for their own next attempt."""
+        self.found_invalid: list[str] = []
+        """Why keys were found invalid since somebody last emptied this."""
         self.stirred = False
         """Whether anything changed since this was last set to False."""
         self.leftovers = False
@@ -149,6 +151,7 @@ class Ledger:
             codec.check(entry, self.bits[watch])
         except InvalidValue as error:
             self.freeze(entry.key, Frozen(str(error), invalid=True))
+            self.found_invalid.append(str(error))
             if not self.based:  # an earlier life of this host may have applied it
                 self.uncertain.add(entry.key)
             return False

@@ -1,0 +1,284 @@
+"""Drives plugins synchronously: the real dispatcher, ledger and decoding, no thread, no sleep, a clock of its own.
+
+    harness = Harness(routes=acme_routes)
+    harness.put("routes/10.0.0.0", {"via": "eth0"})
+    assert harness.calls[-1].changes == [("CREATE", "routes/10.0.0.0", Route("eth0"), None)]
+
+Every method that changes something returns when all that follows from it was delivered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.dispatch.lane import Patience
+from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.dispatch.wiring import Binding, Feed, wire
+from datasync_core.model.entries import Delete, Put
+from datasync_core.model.errors import PluginError, StoreError
+from datasync_core.model.url import Url
+from datasync_core.plugins.assembly import Wanted, assemble
+from datasync_core.plugins.discovery import Discovery
+from datasync_core.plugins.plugin import Plugin
+from datasync_core.plugins.transports import make_transport
+from datasync_core.plugins.wrappers import wrappers_of
+from datasync_core.spec.context import Context
+from datasync_core.spec.event import Event
+from datasync_core.spec.hooks import hookimpl
+from datasync_core.spec.transport import Subscription
+from datasync_core.sync.publisher import StorePublisher
+from datasync_core.sync.store import Store
+from datasync_core.testing.virtual import VirtualRuntime
+
+
+@frozen
+class Call:
+    """One call of a hook: whose, why, what it was told (kind, key, value, previous), and what it raised."""
+
+    plugin: str
+    hook: str
+    reason: str
+    changes: list[tuple[str, str, Any, Any]]
+    values: dict[Any, Any]
+    """The whole state it was shown, by key (by store and key, where it watches several stores)."""
+    round: int
+    error: BaseException | None = None
+
+
+class _Recorder:
+    """The wrapper that notes each call."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._calls = calls
+
+    @hookimpl(wrapper=True)
+    def on_resync(self, event: Event) -> Generator[None, None, None]:
+        return (yield from self._record("on_resync", event))
+
+    @hookimpl(wrapper=True)
+    def on_change(self, event: Event) -> Generator[None, None, None]:
+        return (yield from self._record("on_change", event))
+
+    def _record(self, hook: str, event: Event) -> Generator[None, None, None]:
+        changes = [(str(change.kind), change.key, change.value, change.previous) for change in event]
+        values = dict(event.values)
+        event.handed = None  # what was read here says nothing about the plugin
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            call = Call(event.plugin, hook, event.reason, changes, values, event.round, error)
+            self._calls.append(call)
+
+
+class _Link:
+    """One store of the harness: a real memory store, read without a thread."""
+
+    def __init__(self, name: str, runtime: VirtualRuntime) -> None:
+        transport = make_transport(Url.parse("memory:"), {})
+        self.transport: Any = transport  # by its scheme, so that nothing here imports a transport
+        self.transport.clock = runtime.monotonic
+        self.store = Store(name, transport)
+        self.publisher = StorePublisher(self.store, runtime)
+        self.feed: Feed | None = None
+        self.lost = False
+        self._subscription: Subscription | None = None
+        self._read = False
+
+    def pump(self) -> bool:
+        """Read what there is to read; whether that was anything."""
+        if self.feed is None or self.lost:
+            return False
+        inbox = self.feed.inbox
+        if self._subscription is None:
+            subscription = self._subscription = self.store.subscribe(self.feed.paths)
+            inbox.begin()
+            for chunk in subscription.snapshot():
+                inbox.chunk(chunk)
+            inbox.complete()
+            return True
+        batch = self._subscription.poll(0)
+        if batch is None:
+            return False
+        inbox.put(batch)
+        return True
+
+    def lose(self) -> None:
+        self.lost = True
+
+    def back(self, *, resume: bool) -> None:
+        self.lost = False
+        if not resume:
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
+
+
+class Harness:
+    """Runs plugins under a test. Arguments are plugins by name: modules, objects or classes.
+
+    ``config`` gives classes their configuration, ``stores`` names the stores there are (all in memory). Values are
+    bytes, text, or anything that becomes JSON. Owned by one thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        stores: Sequence[str] = ("main",),
+        config: Mapping[str, Mapping[str, object]] | None = None,
+        patience: Patience | None = None,
+        seed: int = 0,
+        paused: bool = False,
+        **plugins: object,
+    ) -> None:
+        """``paused``: begin only at `settle`, so that the first resync finds what was put before.
+
+        Raises `PluginError` for a plugin that a host would refuse.
+        """
+        self.calls: list[Call] = []
+        """Every call of `on_resync` and `on_change` so far."""
+        self.runtime = VirtualRuntime(seed)
+        self._patience = patience or Patience()
+        wanted = {name: Wanted(config=values) for name, values in (config or {}).items()}
+        assembly = assemble(
+            Discovery((), ()), plugins, (), wanted, wrappers=wrappers_of(_Recorder(self.calls))
+        )
+        if assembly.problems:
+            raise PluginError("; ".join(map(str, assembly.problems)))
+        self._waiting_for = assembly.waiting_for
+        self._links = {name: _Link(name, self.runtime) for name in stores}
+        doorbell = self.runtime.doorbell()
+        self._dispatcher = Dispatcher(self.runtime, doorbell)
+        wiring = wire(
+            self._dispatcher,
+            self.runtime,
+            doorbell,
+            assembly.plugins,
+            self._binding,
+            assembly.order.requires,
+        )
+        self._lanes = wiring.lanes
+        for name, feed in wiring.feeds.items():
+            self._links[name].feed = feed
+        if not paused:
+            self.settle()
+
+    def put(self, key: str, value: object, *, store: str = "main", ttl: float | None = None) -> None:
+        """Write one key."""
+        self._links[store].publisher.put(key, _bytes(value), ttl=ttl)
+        self.settle()
+
+    def delete(self, key: str, *, store: str = "main") -> None:
+        """Remove one key."""
+        self._links[store].publisher.delete(key)
+        self.settle()
+
+    def commit(self, values: Mapping[str, object], *, store: str = "main") -> None:
+        """Write several keys in one transaction; None deletes."""
+        ops = [Delete(key) if value is None else Put(key, _bytes(value)) for key, value in values.items()]
+        self._links[store].publisher.commit(ops)
+        self.settle()
+
+    def clear(self, *, store: str = "main") -> None:
+        """Flush a store: all is gone, without a delete for each key."""
+        self._links[store].transport.clear()
+        self.settle()
+
+    def lose(self, *, store: str = "main") -> None:
+        """Cut the connection to a store; what is written from now on is not seen."""
+        self._links[store].lose()
+        self.settle()
+
+    def back(self, *, store: str = "main", resume: bool = False) -> None:
+        """Connect again, with a snapshot, or (``resume``) going on where the stream ended."""
+        self._links[store].back(resume=resume)
+        self.settle()
+
+    def fault(self, plugin: str) -> None:
+        """Let a plugin report that its system lost its state."""
+        self._dispatcher.submit(lambda: self._dispatcher.fault(self._lanes[plugin]))
+        self.settle()
+
+    def resync(self, *plugins: str) -> None:
+        """Ask for a resync, as an operator would: of these plugins (none: all) and of those that require them."""
+        lanes = [self._lanes[name] for name in plugins] or list(self._lanes.values())
+        self._dispatcher.submit(lambda: self._dispatcher.resync(lanes, "request", rejected=True))
+        self.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, with every retry that falls into it."""
+        end = self.runtime.monotonic() + seconds
+        while (deadline := self.settle()) is not None and deadline <= end:
+            self.runtime.run(max(0.0, deadline - self.runtime.monotonic()))
+        self.runtime.run(end - self.runtime.monotonic())
+        self.settle()
+
+    def settle(self) -> float | None:
+        """Deliver all that is due now; the clock's next deadline."""
+        while True:
+            while any([link.pump() for link in self._links.values()]):
+                pass
+            deadline = self._dispatcher.turn()
+            if not any([link.pump() for link in self._links.values()]):
+                return deadline
+
+    def stop(self) -> None:
+        """Call `on_stop` of every plugin, in reverse order."""
+        self._dispatcher.stop_plugins()
+
+    def state(self, plugin: str) -> PluginState:
+        """The state of a plugin and why."""
+        return self._dispatcher.states[plugin]
+
+    def in_sync(self) -> bool:
+        """Whether every plugin is in sync with nothing pending."""
+        return self._dispatcher.settled and all(
+            state.state is StateName.IN_SYNC for state in self._dispatcher.states.values()
+        )
+
+    def faults(self) -> list[str]:
+        """What broke so far, in words."""
+        return [fault.text for fault in self._dispatcher.faults]
+
+    def _binding(self, plugin: Plugin) -> Binding:
+        stores = {watch.store: watch.store for watch in plugin.watches}
+        unknown = sorted(set(stores) - set(self._links))
+        if unknown:
+            raise PluginError(f"{plugin.name} watches the store {unknown[0]}: name it in stores=")
+        return Binding(
+            stores, self._context(plugin.name), self._patience, self._waiting_for.get(plugin.name)
+        )
+
+    def _context(self, name: str) -> Context:
+        dispatcher = self._dispatcher
+
+        def publisher(store: str = "main") -> StorePublisher:
+            if store not in self._links:
+                raise StoreError(f"there is no store {store}: name it in stores=")
+            return self._links[store].publisher
+
+        return Context(
+            name,
+            logging.getLogger(f"datasync.plugins.{name}"),
+            publisher,
+            lambda error: dispatcher.submit(lambda: dispatcher.fault(self._lanes[name])),
+            lambda reason: dispatcher.submit(lambda: dispatcher.resync([self._lanes[name]], "request")),
+        )
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
