@@ -156,7 +156,7 @@ def test_the_first_command_greets_and_says_that_it_is_in_sync(place: Path, runni
     assert host.interrupt() == 0
 
 
-def test_a_host_that_was_killed_says_what_is_right_when_it_starts_again(
+def test_a_host_that_was_killed_and_lost_its_folder_says_what_is_right_when_it_starts_again(
     place: Path, running: list[Running]
 ) -> None:
     _, install, load, run = TRY.split(" && ")
@@ -166,6 +166,8 @@ def test_a_host_that_was_killed_says_what_is_right_when_it_starts_again(
     running.append(first)
     first.until("hello: in sync, 1 key (startup)")
     first.kill()
+    assert len(list((place / ".datasync").iterdir())) == 1
+    shutil.rmtree(place / ".datasync")
     for command in ("put hello/ada 'good evening'", "put hello/bob hi", "delete hello/world"):
         do(f".venv/bin/datasync-host {command}", place)
     second = Running(run, place)
