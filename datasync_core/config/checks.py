@@ -97,7 +97,7 @@ def accept(path: Names, setting: Setting, value: Any, origin: Origin, *, hidden:
     try:
         read = setting.kind.read(value)
     except (ValueError, OverflowError):
-        found = got(value, path[-1], hidden=hidden)
+        found = got(value, hidden=hidden)
         raise origin.refusal(f"{name} must be {setting.kind.expected}, got {found}") from None
     if setting.name in NOT_YET and read not in NOT_YET[setting.name]:
         right = "".join(f', or write "{word}"' for word in NOT_YET[setting.name])

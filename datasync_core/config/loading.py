@@ -122,7 +122,7 @@ def _with_tables(settings: _T, sections: Sections, *path: str) -> _T:
     brake = evolve(settings.brake, **_plain(sections[*path, "brake"]))
     given = sections[*path, "retry"]
     retry = evolve(settings.retry, **_plain(given))
-    if retry.first > retry.most and given:
+    if retry.first > retry.most:
         origin = next(iter(given.values())).given.origin
         first, most = show(retry.first), show(retry.most)
         raise origin.refusal(f"{'.'.join(path)}.retry has first = {first} above most = {most}: swap them")

@@ -175,8 +175,7 @@ class Settings:
         A variable cannot hold ``-``, so ``DATASYNC_PLUGINS__RATE_LIMIT__ENABLED`` means ``rate-limit`` where there
         is no ``rate_limit``.
         """
-        free = set(installed) - set(self.plugins)
-        spelt = {name.replace("-", "_"): name for name in sorted(free)}
+        spelt = {name.replace("-", "_"): name for name in sorted(installed)}
         only_named_here = {
             name for name, plugin in self.plugins.items() if plugin.origin.kind == "environment"
         }

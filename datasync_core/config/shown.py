@@ -44,9 +44,9 @@ def show_url(url: Url, written: str) -> str:
     return show(str(url))
 
 
-def got(value: Any, name: str, *, hidden: bool) -> str:
+def got(value: Any, *, hidden: bool) -> str:
     """What was there instead, for a message."""
-    if hidden or is_secret(name) or isinstance(value, Mapping):
+    if hidden or isinstance(value, Mapping):
         words: list[tuple[type | tuple[type, ...], str]] = [
             (bool, "true or false"),
             ((int, float), "a number"),

@@ -49,6 +49,7 @@ FILE_CASES = {
     "[host]\nhold = true": "datasync.toml:2: host.hold must be a number of seconds above 0, got true",
     "[host]\nhold = inf": "datasync.toml:2: host.hold must be a number of seconds above 0, got inf",
     "[host]\nhold = nan": "datasync.toml:2: host.hold must be a number of seconds above 0, got nan",
+    "[host]\nhold = 0": "datasync.toml:2: host.hold must be a number of seconds above 0, got 0",
     "[host]\nhold = -1": "datasync.toml:2: host.hold must be a number of seconds above 0, got -1",
     "[host]\nname = ''": 'datasync.toml:2: host.name must be a name without slashes and control characters, got ""',
     "[host]\nname = 'a/b'": (

@@ -247,6 +247,16 @@ def test_an_underscore_in_a_variable_stands_for_a_hyphen_of_a_known_name(load: L
     assert settings.matched(["other_one", "other-one"]) == settings
 
 
+def test_a_table_in_a_variable_adds_to_the_files_own(load: Load) -> None:
+    settings = load("[plugins.a]\nretry.first = 2\n", DATASYNC_PLUGINS__A="{ enabled = false }")
+    plugin = settings.plugins["a"]
+    assert (plugin.enabled, plugin.retry.first, str(plugin.origin)) == (False, 2.0, "datasync.toml:1")
+
+
+def test_an_empty_url_in_the_environment_names_no_store(load: Load) -> None:
+    assert load(DATASYNC_STORE="").stores == {}
+
+
 def test_an_exact_name_wins_over_one_with_hyphens(load: Load) -> None:
     settings = load("[plugins.a_b]\n[plugins.a-b]\n", DATASYNC_PLUGINS__A_B__ENABLED="false")
     assert settings.plugins["a_b"].enabled is False
