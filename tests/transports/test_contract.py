@@ -17,6 +17,7 @@ from datasync_core.transport import (
     Gone,
     Put,
     StoreError,
+    Subscription,
     Unsupported,
 )
 from tests.transports.stores import Held, Store, apply, cursor_of, drain, follow, keys, read, values
@@ -124,15 +125,14 @@ def test_G2_no_update_is_lost_between_snapshot_and_stream_under_a_writer(store: 
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        followed = []
+        followed: list[tuple[Subscription, Held]] = []
         for _ in range(5):
-            subscription = store.subscribe("k/")
-            held = read(subscription)
-            for _ in range(20):
-                batch = subscription.poll(1.0)
+            newest = store.subscribe("k/")
+            followed.append((newest, read(newest)))
+            for subscription, held in followed * 10:
+                batch = subscription.poll(5.0)
                 assert batch is not None
                 apply(held, batch)
-            followed.append((subscription, held))
     finally:
         stop.set()
         thread.join()
