@@ -6,6 +6,7 @@ msgspec converts builtins, attrs classes and the like; any other type is called 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 import traceback
@@ -141,10 +142,11 @@ def _check_inner(value: object, hint: Any, path: str) -> None:
 
 def _fields(hint: Any) -> dict[str, Any] | None:
     """The arguments of an attrs class or a dataclass, with their types; None for anything else."""
-    if not isinstance(hint, type):
-        return None
-    fields = attrs.fields(hint) if attrs.has(hint) else getattr(hint, "__dataclass_fields__", {}).values()
-    if not (fields or attrs.has(hint)):
+    if isinstance(hint, type) and attrs.has(hint):
+        fields = attrs.fields(hint)
+    elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        fields = dataclasses.fields(hint)
+    else:
         return None
     try:
         hints = get_type_hints(hint)

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from datasync_core.model.errors import ConfigError
+from datasync_core.model.errors import ConfigError, DatasyncError
 from datasync_core.plugins import sources
 from datasync_core.plugins.arguments import arguments, redacted, showable
 from datasync_core.plugins.hooks import SPEC, Marked, adapted, marked
@@ -124,4 +124,6 @@ def _raised(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({error.code!r})"
     text = str(error)
+    if isinstance(error, DatasyncError):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -49,7 +49,7 @@ def of_error(error: BaseException) -> str:
     """File and line where an import or a call failed, or "" where that is not in a file."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno or 1}"
-    ours = str(Path(__file__).parent)
+    ours = str(Path(__file__).parents[1])
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(("<", ours)) and "importlib" not in frame.filename:
             return f"{frame.filename}:{frame.lineno}"

@@ -7,6 +7,7 @@ itself, and names that merely resemble ours are let be.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Collection, Iterator, Sequence
@@ -36,9 +37,15 @@ class Mistake:
 
 def class_mistakes(cls: type) -> Iterator[Mistake]:
     """What is wrong with a class before it is called: our attributes as its arguments."""
-    fields = attrs.fields(cls) if attrs.has(cls) else getattr(cls, "__dataclass_fields__", {}).values()
+    fields = (
+        attrs.fields(cls)
+        if attrs.has(cls)
+        else dataclasses.fields(cls)
+        if dataclasses.is_dataclass(cls)
+        else ()
+    )
     for field in fields:
-        if field.name in ATTRIBUTES and field.init and "ClassVar" not in str(field.type):
+        if field.name in ATTRIBUTES and field.init:
             text = f"{field.name} is annotated, which makes it an argument of the class: write {field.name} = … bare"
             yield Mistake(text, sources.of_attribute(cls, field.name))
 
@@ -171,8 +178,6 @@ def _kind(hook: Marked) -> str | None:
     name, function = hook.name, hook.function
     if _is_a(function, functools.partial | functools.partialmethod):
         return f"{name} is a partial, which has no signature of its own: {_form(hook.hook)}"
-    if not callable(function):
-        return f"{name} is no function: {_form(hook.hook)}"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return f"{name} is async and would never run: hooks are called synchronously, so write def {name}"
     generator = inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(inspect.unwrap(function))

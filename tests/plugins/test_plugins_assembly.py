@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -124,6 +125,9 @@ def test_settings_narrow_which_instances_are_required(haproxy, write):
     uses = {"edge": Wanted(use="haproxy"), "core": Wanted(use="haproxy")}
     assembly = run(web, wanted={**uses, "web": Wanted(requires=("edge",))})
     assert assembly.plugins[-1].requires == ("dns", "edge")
+    for chosen in (("haproxy",), ()):
+        assembly = run(web, wanted={**uses, "web": Wanted(requires=chosen)})
+        assert assembly.plugins[-1].requires == ("core", "dns", "edge")
     assembly = run(web, wanted={**uses, "web": Wanted(requires=("egde",), where="datasync.toml:9")})
     (problem,) = assembly.problems
     assert "requires names egde" in problem.text
@@ -228,7 +232,7 @@ def test_wrappers_of_plugins_and_of_the_host_surround_the_deliveries(haproxy, wr
 
 def test_G5_the_order_does_not_depend_on_discovery_or_the_hash_seed(site):
     chain = "zyxwvutsrq"
-    for before, name in zip(chain, chain[1:], strict=False):
+    for before, name in itertools.pairwise(chain):
         site.plugin(name, f"requires = ['{before}']\nafter = {{'q', 'm', 'n'}} - {{'{name}', 'q'}}")
     for name in (chain[0], "m", "n", "o"):
         site.plugin(name)

@@ -68,6 +68,9 @@ def test_dependents_are_transitive_and_required_by_is_direct():
     assert found.required_by("a") == ("b",)
     assert found.dependents("a") == ("b", "c")
     assert found.dependents("c") == ()
+    diamond = order({"a": ((), ()), "b": (["a"], ()), "c": (["a"], ()), "d": (["b", "c", "b"], ())})
+    assert diamond.dependents("a") == ("b", "c", "d")
+    assert diamond.required_by("b") == ("d",)
 
 
 @given(GRAPHS, st.randoms(use_true_random=False))

@@ -16,7 +16,8 @@ from datasync_core.plugins.problem import Problem
 EDGE = """
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from nowhere import Client
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 class Limit:
     most: int = 3
     least: int = 0
+
+@dataclass
+class Share:
+    size: int = 1
+    known: ClassVar = 2
 
 @frozen
 class Edge:
@@ -34,6 +40,7 @@ class Edge:
     limit: Limit = Limit()
     limits: dict[str, Limit] = {}
     maybe: Limit | None = None
+    shares: list[Share] = []
     password: str = ""
     pin_secret: int = 0
     client: Client | None = None
@@ -93,6 +100,7 @@ def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write)
         "limit": {"most": 5},
         "limits": {"x": {"least": 1}},
         "maybe": {"most": 1},
+        "shares": [{"size": 4}],
     }
     edge = make(write(EDGE).Edge, config).on_resync.__self__
     assert (edge.port, edge.address, edge.folder, edge.names) == (
@@ -120,6 +128,10 @@ def test_numbers_in_text_are_numbers_only_where_the_settings_came_as_text(write)
         ({"port": 1, "limit": {"mots": 1}}, "unknown setting 'limit.mots': did you mean most?"),
         ({"port": 1, "limits": {"x": {"mots": 1}}}, "unknown setting 'limits.x.mots': did you mean most?"),
         ({"port": 1, "maybe": {"mots": 1}}, "unknown setting 'maybe.mots': did you mean most?"),
+        (
+            {"port": 1, "shares": [{}, {"sise": 1}]},
+            "unknown setting 'shares[1].sise': did you mean size? (known: size)",
+        ),
         ({"port": 1, "limit": {"most": "x"}}, "the setting 'limit.most' is wrong: expected int, got str"),
         ({"port": 1, "address": "nowhere"}, "the setting 'address' is wrong: expected 4 octets in 'nowhere'"),
         ({"port": 1, "client": "x"}, "the annotation 'Client | None' of 'client' cannot be read"),
@@ -174,7 +186,13 @@ def test_whatever_init_raises_is_a_problem(write, raised):
 
 def test_an_attribute_that_raises_is_a_problem(write):
     module = write(
-        "class P:\n    @property\n    def watches(self): raise LookupError('none')\n    @hookimpl\n    def on_start(self): ..."
+        """
+        class P:
+            @property
+            def watches(self): raise LookupError('none')
+            @hookimpl
+            def on_start(self): ...
+        """
     )
     assert "LookupError: none" in refused(module.P).text
 
@@ -193,6 +211,10 @@ def test_a_keyboard_interrupt_passes(write):
         ("import sys; sys.exit('bye')", "it calls sys.exit('bye')"),
         ("raise BaseException", "BaseException"),
         ("def (", "SyntaxError"),
+        (
+            "from datasync_core import Watch; Watch('/a')",
+            "cannot be imported: Watch: path '/a' starts with a slash",
+        ),
         ("from . import sibling", "make one, or import what lies beside it by its name"),
     ],
 )

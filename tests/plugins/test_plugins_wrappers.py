@@ -43,7 +43,13 @@ def test_a_wrapper_surrounds_each_plugin_its_own_included(write):
         write(PLAIN),
         write(
             PLAIN
-            + "@hookimpl(wrapper=True, specname='on_resync')\ndef t(event):\n    seen.append('in')\n    yield\n    seen.append('out')"
+            + """
+@hookimpl(wrapper=True, specname="on_resync")
+def surrounding(event):
+    seen.append("in")
+    yield
+    seen.append("out")
+"""
         ),
     )
     first, second = surround([make("a", plain), make("b", traced)])
