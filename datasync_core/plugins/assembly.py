@@ -49,8 +49,9 @@ def assemble(
     """Load what is to run, in DAG order. ``only`` brings what the named ones require; empty, everything runs."""
     settings = wanted or {}
     candidates = Candidates.of(found, given, files, settings)
-    problems = [*candidates.problems, *_unknown(candidates, {"only": only, "disable": disable})]
     disabled = candidates.disabled(disable)
+    problems = [problem for problem in candidates.problems if problem.plugin not in disabled]
+    problems += _unknown(candidates, {"only": only, "disable": disable})
     loader = _Loader(candidates, settings, disabled)
     if only:
         loader.load(candidates.expand(only))
@@ -59,7 +60,7 @@ def assemble(
     else:
         loader.load(candidates.names)
     failed = {*loader.failed, *candidates.failed}
-    absent = {**dict.fromkeys(disabled, "disabled"), **dict.fromkeys(failed, "failed")}
+    absent = {**dict.fromkeys(failed, "failed"), **dict.fromkeys(disabled, "disabled")}
     edges = {name: (plugin.requires, plugin.after) for name, plugin in loader.plugins.items()}
     ordered = order(edges, absent)
     problems += loader.problems

@@ -42,6 +42,8 @@ class Candidates:
     problems: tuple[Problem, ...]
     failed: frozenset[str]
     """Names that something is wrong with already."""
+    refused: frozenset[str]
+    """Those of them that are offered, and by nobody who could be loaded: they can be disabled, too."""
 
     @classmethod
     def of(
@@ -53,18 +55,18 @@ class Candidates:
     ) -> Candidates:
         problems = list(found.problems)
         offered = _single(_offers(found, given, files), problems)
-        failed = {problem.plugin for problem in problems if problem.plugin}
+        refused = frozenset(problem.plugin for problem in problems if problem.plugin)
         names: dict[str, Source] = {}
         instances: dict[str, list[str]] = {}
         for name, wanted in sorted(settings.items()):
             base = wanted.use
             if base is None or base == name:
-                if name not in offered and name not in failed:
+                if name not in offered and name not in refused:
                     text = f"no plugin of this name is installed{did_you_mean(name, offered)}"
                     problems.append(Problem(name, text, wanted.where))
                 continue
             instances.setdefault(base, []).append(name)
-            wrong = bad_name(name) or _bad_use(name, base, offered, failed, settings)
+            wrong = bad_name(name) or _bad_use(name, base, offered, refused, settings)
             if wrong:
                 problems.append(Problem(name, wrong, wanted.where))
             else:
@@ -73,12 +75,12 @@ class Candidates:
             own = name in settings and settings[name].use in (None, name)
             if own or (name not in instances and name not in settings):
                 names[name] = source
-        failed = {problem.plugin for problem in problems if problem.plugin}
+        failed = frozenset(problem.plugin for problem in problems if problem.plugin)
         spelt_out = {
             base: tuple(sorted({*several, *([base] if base in names else [])}))
             for base, several in instances.items()
         }
-        return cls(dict(sorted(names.items())), spelt_out, settings, tuple(problems), frozenset(failed))
+        return cls(dict(sorted(names.items())), spelt_out, settings, tuple(problems), failed, refused)
 
     @property
     def known(self) -> Collection[str]:
@@ -93,7 +95,7 @@ class Candidates:
         """Which of the names are switched off, and by what."""
         off = self.expand(disable)
         result = {}
-        for name in self.names:
+        for name in (*self.names, *self.refused):
             wanted = self.settings.get(name)
             if name in off:
                 result[name] = "disabled"

@@ -194,6 +194,9 @@ def test_a_plugin_offered_twice_fails_and_what_requires_it_waits(site):
     assembly = run(found=discover(GROUP_PLUGINS), wanted={"routes": Wanted()}, only=["web", "routes"])
     assert [problem.plugin for problem in assembly.problems] == ["routes"]
     assert assembly.waiting_for == {"web": "requires routes: failed"}
+    assembly = run(found=discover(GROUP_PLUGINS), disable=["routes"])
+    assert (assembly.problems, assembly.disabled) == ((), {"routes": "disabled"})
+    assert assembly.waiting_for == {"web": "requires routes: disabled"}
 
 
 def test_one_off_files_run_beside_the_others_under_their_stem(tmp_path, write):
