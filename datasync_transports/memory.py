@@ -235,7 +235,7 @@ class _MemorySubscription(Subscription):
             if keys is None:
                 cleared = True
                 break
-            for key in keys:
+            for key in reversed(keys):
                 if self._covers(key):
                     news.setdefault(key, revision)
         self._position = store.revision

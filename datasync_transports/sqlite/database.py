@@ -44,10 +44,11 @@ class Database:
     def __init__(self, place: Place, *, create: bool) -> None:
         self.place = place
         self._create = create
-        existed = self._look()
-        mode = "rw" if existed else "rwc"
+        self._look()
+        found = place.identity()
+        mode = "rwc" if found is None else "rw"
         self.connection = sqlite3.connect(
-            f"file:{quote(os.path.abspath(place.file))}?mode={mode}",
+            f"file:{quote(os.fsencode(place.file))}?mode={mode}",
             uri=True,
             timeout=place.busy_timeout,
             isolation_level=None,
@@ -57,10 +58,11 @@ class Database:
             self.connection.text_factory = bytes
             self.epoch = self._enter()
             self.connection.execute(f"PRAGMA synchronous = {place.synchronous}").fetchall()
+            self._identity = found or place.identity()
+            self.check()
         except BaseException:
             self.connection.close()
             raise
-        self._identity = place.identity()
         place.seen = True
 
     def close(self) -> None:
@@ -68,7 +70,7 @@ class Database:
 
     def check(self) -> None:
         """Raise `ConnectionLost` unless the file that was opened is the one that is there."""
-        if self.place.identity() != self._identity:
+        if self._identity is None or self.place.identity() != self._identity:
             raise ConnectionLost(f"{self.place.file} was removed or replaced while it was open")
 
     @contextmanager
@@ -99,20 +101,19 @@ class Database:
         found = self.connection.execute("SELECT mark FROM commits WHERE rev = ?", (rev,)).fetchall()
         return bytes(found[0][0]).decode() if found else None
 
-    def _look(self) -> bool:
-        """Whether there is a file; raises where there is none and none may be made."""
+    def _look(self) -> None:
+        """Raise where there is no file, and none may be made."""
         file = self.place.file
         if file.is_dir():
             raise Misconfigured(f"{file} is a folder; name a file in it")
         if file.exists():
-            return True
+            return
         if not file.parent.is_dir():
             raise Misconfigured(f"the folder of {file} is not there; create {file.parent}")
         if self.place.seen:
             raise ConnectionLost(f"{file} was there and is gone; put it back, or start anew for an empty one")
         if not self._create:
             raise ConnectionLost(f"there is no {file} yet; whoever writes to it first creates it")
-        return False
 
     def _enter(self) -> str:
         epoch = schema.read_epoch(self.connection, self.place.file)

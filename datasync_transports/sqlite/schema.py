@@ -39,7 +39,7 @@ def read_epoch(connection: sqlite3.Connection, file: Path) -> str | None:
         return None
     if not {"meta", "kv", "commits"} <= tables:
         raise Misconfigured(f"{file} is the database of another program; name another file")
-    version, epoch = connection.execute("SELECT version, epoch FROM meta").fetchone()
+    [(version, epoch)] = connection.execute("SELECT version, epoch FROM meta").fetchall()
     if version != VERSION:
         raise Misconfigured(
             f"{file} has tables of version {version}, this program knows {VERSION}; use the other one"
