@@ -91,11 +91,7 @@ REFUSED = [
     (GOOD.replace("]", ', Watch("routes/")]'), 1, "is watched twice"),
     (GOOD.replace('"routes/"', '"routes/", type=complex'), 1, "cannot be decoded"),
     (GOOD.replace('"routes/"', '"routes/", type=object()'), 1, "cannot be decoded"),
-    (
-        "from sited_other import on_resync\n" + GOOD.replace("def on_resync", "def f"),
-        None,
-        "imported from sited_other",
-    ),
+    ("from sited_other import on_resync\nwatches = [Watch('b/')]", None, "imported from sited_other"),
 ]
 
 
