@@ -25,6 +25,7 @@ from datasync_transports.sqlite.paths import Paths
 _CHUNK = 1000
 _POSITION = re.compile(r"([0-9]{1,18}):([0-9a-f]+)\Z")
 _TICK = 0.01  # seconds between two looks for commits of others
+_AGAIN = 0.1  # seconds until what has expired is tried again, where another had the lock
 
 
 class SqliteSubscription(Subscription):
@@ -148,9 +149,9 @@ class SqliteSubscription(Subscription):
         now = self._place.clock()
         if self._expires is not None and self._expires <= now:
             swept = expiry.sweep_if_free(database, now)
-            self._expires = None if swept is None else now + 0.1 if not swept else self._expires
+            self._expires = None if swept is None else now + _AGAIN
             if swept:
-                self._version = None
+                self._version = None  # it does not change for our own commits
         (version,) = database.connection.execute("PRAGMA data_version").fetchall()[0]
         if version == self._version:
             return None

@@ -361,7 +361,7 @@ def test_expiry_is_seen_by_compare_and_by_snapshots(store: Store) -> None:
     writer.commit([Put("a", b"1", ttl=10.0)])
     revision = writer.commit([Put("b", b"1", ttl=10.0), Put("c", b"1", ttl=10.0)])
     now += 11.0
-    with pytest.raises(Conflict, match="^b has revision 0 in"):
+    with pytest.raises(Conflict, match=r"^b has revision 0 in"):
         writer.commit([Put("b", b"2")], expect={"b": revision})
     writer.commit([Put("b", b"2"), Delete("b")], expect={"b": 0})
     subscription = transport.subscribe([""])
