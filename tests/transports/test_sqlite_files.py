@@ -237,18 +237,25 @@ def test_many_tombstones_are_purged_faster_than_they_come(sqlite: Store, file: P
     writer.close()
 
 
-def test_a_snapshot_left_behind_lets_the_file_go(sqlite: Store, file: Path) -> None:
+@pytest.mark.parametrize("how", ["closed", "broken"])
+def test_a_snapshot_left_behind_lets_the_file_go(sqlite: Store, file: Path, how: str) -> None:
     sqlite.commit(*(Put(f"k{i}", b"") for i in range(5000)))
     subscription = sqlite.subscribe("")
     chunks = subscription.snapshot()
     next(chunks)
-    chunks.close()  # type: ignore[attr-defined]
+    kept = None
+    if how == "closed":
+        chunks.close()  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(ZeroDivisionError) as kept:
+            chunks.throw(ZeroDivisionError)  # type: ignore[attr-defined]
     read(sqlite.subscribe(""))
     sqlite.commit(Put("a", b""))
     with raw(file) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, (
             "a reader is in the way"
         )
+    assert kept is None or kept.traceback, "what broke it keeps its frames alive"
 
 
 def test_a_key_that_is_no_text_is_named_and_hurts_no_other(sqlite: Store, file: Path) -> None:
