@@ -87,7 +87,7 @@ def _converted(cls: Callable[..., Any], name: str, value: object, annotation: An
     hint = _resolved(cls, name, annotation)
     _check_inner(value, hint, name)
     try:
-        return msgspec.convert(value, hint, strict=strict, dec_hook=_construct)
+        return msgspec.convert(value, hint, strict=strict, dec_hook=lambda kind, value: kind(value))
     except Exception as error:
         if is_secret(name):
             raise ConfigError(f"the setting {name!r} is not what is expected: {_shown(hint)}") from None
@@ -95,12 +95,6 @@ def _converted(cls: Callable[..., Any], name: str, value: object, annotation: An
         path = place.removeprefix("$") if place else ""
         reason = redacted(reason, {name: value})
         raise ConfigError(f"the setting '{name}{path}' is wrong: {reason[:1].lower()}{reason[1:]}") from None
-
-
-def _construct(hint: Any, value: object) -> object:
-    if isinstance(hint, type) and isinstance(value, hint):
-        return value
-    return hint(value)
 
 
 def _resolved(cls: Callable[..., Any], name: str, annotation: Any) -> Any:

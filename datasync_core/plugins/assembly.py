@@ -117,7 +117,7 @@ class _Loader:
             text = f"requires names {', '.join(surplus)}, which is no instance of what it requires"
             return (Problem(name, text + did_you_mean(surplus[0], requires), said.where),)
         after = self._candidates.expand(made.after)
-        self.plugins[name] = attrs.evolve(made, requires=requires, after=tuple(sorted(after - {name})))
+        self.plugins[name] = attrs.evolve(made, requires=requires, after=tuple(sorted(after)))
         return ()
 
     def _narrowed(

@@ -12,6 +12,7 @@ import pytest
 from datasync_core.plugins.assembly import Wanted, assemble
 from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
 
+HEAD = "from attrs import define\nfrom datasync_core import Watch, hookimpl\n"
 HAPROXY = """
 @define
 class HAProxy:
@@ -114,6 +115,20 @@ def test_requiring_a_plugin_means_all_its_instances(haproxy, write):
     assert assembly.order.required_by("edge") == ("web",)
     off = run({**haproxy, "web": web}, wanted=wanted, disable=["core"])
     assert off.waiting_for == {"web": "requires core: disabled"}
+
+
+def test_requiring_a_plugin_that_runs_beside_its_instances_means_it_too(haproxy, write):
+    web = write("requires = ['haproxy']", "written_web")
+    wanted = {"edge": Wanted(use="haproxy"), "haproxy": Wanted()}
+    assert run({**haproxy, "web": web}, wanted=wanted).plugins[-1].requires == ("edge", "haproxy")
+
+
+def test_a_file_runs_once_however_many_instances_it_has(tmp_path):
+    file = tmp_path / "haproxy.py"
+    file.write_text(HEAD + HAPROXY)
+    wanted = {"edge": Wanted(use="haproxy"), "core": Wanted(use="haproxy")}
+    core, edge = run(files=[file], wanted=wanted).plugins
+    assert type(core.on_resync.__self__) is type(edge.on_resync.__self__)
 
 
 def test_settings_narrow_which_instances_are_required(haproxy, write):

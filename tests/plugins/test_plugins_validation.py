@@ -109,6 +109,8 @@ def test_a_mistake_is_refused_with_file_line_and_the_right_form(site, write, sou
 ACCEPTED = [
     "",
     "requires = ['x']",
+    "matches = ['a']\nrequests = ['GET']\nlater = ['d']\nbatches = 'all'",
+    "from sited_other import renaming\nwatches = [Watch('a')]\n@hookimpl\n@renaming\ndef on_resync(event): ...",
     GOOD,
     "import logging\n" + GOOD,
     # what resembles us, and is not
@@ -168,7 +170,7 @@ request = Lazy()
 
 @pytest.mark.parametrize("source", ACCEPTED)
 def test_what_is_no_mistake_is_not_refused(site, write, source):
-    site.plugin("other", GOOD)
+    site.plugin("other", GOOD + "def renaming(f):\n    def inner(event): return f(event)\n    return inner")
     made = load(write(source))
     assert isinstance(made, Plugin), made
 
