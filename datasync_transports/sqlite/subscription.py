@@ -106,7 +106,6 @@ class SqliteSubscription(Subscription):
 
     def close(self) -> None:
         self._closed = True
-        self._bell.set()
         with self._lock:
             if self._database is not None:
                 self._database.close()
