@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from datasync_core.config.settings import HostSettings, PluginSettings, Settings, StoreSettings
 from datasync_core.config.urls import store_settings
@@ -44,8 +44,7 @@ NO_STORE = "no datasync.toml or datasync.db here; give --store"
 
 def make_store(settings: StoreSettings) -> Store:
     """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option."""
-    text = [name for name, origin in settings.origins.items() if origin.kind == "environment"]
-    transport = make_transport(settings.url, settings.options, text)
+    transport = make_transport(settings.url, settings.options, settings.text)
     transport.liveness = settings.liveness
     return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
 
@@ -204,7 +203,7 @@ class Host:
             self._state.release()
         return ended
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -297,11 +296,7 @@ class Host:
             self._dispatcher.unwatch(waiter)
 
     def _is_settled(self) -> bool:
-        seen = all(
-            self._publishers[name].revision <= feed.replica.revision
-            for name, feed in self._wiring.feeds.items()
-            if self.stores[name].capabilities.revisions
-        )
+        seen = all(feed.expected.is_empty() for feed in self._wiring.feeds.values())
         return seen and self._thread is not None and self._dispatcher.is_settled()
 
     def _store_name(self, plugin: str, store: str) -> str:
@@ -328,6 +323,8 @@ class Host:
         retry = self.settings.host.retry
         for name, feed in self._wiring.feeds.items():
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
+            if name not in counted:
+                self._publishers[name].wrote = feed.expected.wrote
             self._reflectors[name] = Reflector(
                 self.stores[name], feed.paths, feed.inbox, self._runtime, self._dispatcher.report, backoff
             )

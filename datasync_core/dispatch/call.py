@@ -87,7 +87,7 @@ class Part:
             elif behind or overlay:
                 for key, entry in shelf.entries.items():
                     if key not in overlay:
-                        yield entry, behind[key] if key in behind else entry
+                        yield entry, behind.get(key, entry)
             else:
                 for entry in shelf.entries.values():
                     yield entry, entry

@@ -50,6 +50,7 @@ class Dispatcher:
         self._unsettled: set[Lane] = set()
         self._commands: deque[Callable[[], None]] = deque()
         self._untold: deque[Fault] = deque()
+        self._traced: dict[str, str] = {}
         self._waiters: set[Doorbell] = set()
         self._lock = runtime.lock()  # guards _waiters
         self._delta: frozenset[str] = frozenset()
@@ -60,7 +61,10 @@ class Dispatcher:
         inboxes: Iterable[tuple[Inbox, Replica]],
         delta: frozenset[str] = frozenset(),
     ) -> None:
-        """Say what is driven, before the first turn: lanes in DAG order; ``delta`` names those of ``reconnect = "delta"``."""
+        """Say what is driven, before the first turn: lanes in DAG order.
+
+        ``delta`` names the plugins that a reconnect brings only the difference.
+        """
         self._lanes = list(lanes)
         self._order = {lane: number for number, lane in enumerate(lanes)}
         self._inboxes = list(inboxes)
@@ -91,6 +95,11 @@ class Dispatcher:
         self.faults.append(fault)
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         traced = fault.kind is FaultKind.HOOK_FAILED and not isinstance(fault.cause, Reject | Retry)
+        if (
+            traced and fault.plugin is not None
+        ):  # an attempt that fails like the one before needs no second trace
+            traced = self._traced.get(fault.plugin) != fault.text
+            self._traced[fault.plugin] = fault.text
         log.log(
             level,
             "%s",

@@ -21,7 +21,6 @@ from datasync_core.spec.context import Context
 from datasync_core.spec.event import Event
 from datasync_core.sync.backoff import Backoff
 
-
 SAID = 10
 """How many invalid values of one call are named one by one."""
 

@@ -15,6 +15,7 @@ from datasync_core.model.runtime import Doorbell, Runtime
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.spec.context import Context
 from datasync_core.spec.watch import Watch
+from datasync_core.sync.expected import Expected
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
 
@@ -28,7 +29,7 @@ class Binding:
 
     stores: Mapping[str, str]
     context: Context
-    patience: Patience = Patience()
+    patience: Patience
     missing: str | None = None
     delta: bool = False
 
@@ -40,6 +41,7 @@ class Feed:
     paths: Sequence[str]
     inbox: Inbox
     replica: Replica
+    expected: Expected
 
 
 @frozen
@@ -65,10 +67,10 @@ def wire(
     for plugin, place in bound.items():
         for watch in plugin.watches:
             paths.setdefault(place.stores[watch.store], []).append(watch.path)
-    feeds = {
-        store: Feed(outermost(watched), Inbox(runtime, doorbell), Replica(watched, counts=store in counted))
-        for store, watched in paths.items()
-    }
+    feeds = {}
+    for store, watched in paths.items():
+        inbox, replica = Inbox(runtime, doorbell), Replica(watched, counts=store in counted)
+        feeds[store] = Feed(outermost(watched), inbox, replica, Expected(inbox, replica, runtime))
     bits: dict[object, int] = {}
     lanes = {}
     for plugin, place in bound.items():

@@ -61,6 +61,10 @@ class Inbox:
         self._doorbell = doorbell
         self._segments: list[Segment] = []  # under the lock, like all below
         self._tail: Changes | None = None  # the last segment, where that takes more changes
+        self.begun = 0
+        """How many snapshots were begun."""
+        self.completed = 0
+        """The number of the newest snapshot that is whole."""
 
     def put(self, batch: Batch) -> None:
         """Changes that belong together."""
@@ -80,6 +84,7 @@ class Inbox:
     def begin(self) -> None:
         """A snapshot follows."""
         with self._lock:
+            self.begun += 1
             self._append(BEGIN)
 
     def chunk(self, entries: Sequence[Entry]) -> None:
@@ -96,6 +101,7 @@ class Inbox:
                 superseded = self._segments[:begin]
                 self._segments[:begin] = _what_stays(superseded)
             self._append(COMPLETE)
+            self.completed = self.begun
         self._doorbell.ring()
 
     def abort(self) -> None:
@@ -136,7 +142,7 @@ def _what_stays(superseded: list[Segment]) -> list[Segment]:
     stays: list[Segment] = []
     begun = superseded.index(BEGIN) if BEGIN in superseded else len(superseded)
     if any(
-        isinstance(segment, Chunk) or segment is not BEGIN and isinstance(segment, Mark)
+        isinstance(segment, Chunk) or (segment is not BEGIN and isinstance(segment, Mark))
         for segment in superseded[:begun]
     ):
         stays.append(ABORT)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from datasync_core.model.entries import Delete, Put
-from datasync_core.model.errors import StoreError, Unsupported, UsageError
+from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageError
 from datasync_core.model.keys import check_key
 from datasync_core.model.runtime import Runtime
 from datasync_core.spec.transport import Writer
@@ -23,8 +24,8 @@ class StorePublisher:
         self._lock = runtime.lock()
         self._writer: Writer | None = None  # under the lock
         self._closed = False  # under the lock
-        self.revision = 0
-        """The newest revision written here."""
+        self.wrote: Callable[[Sequence[Put | Delete], int], None] | None = None
+        """Told of each commit and its revision, by the thread that wrote."""
 
     def put(
         self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None
@@ -48,17 +49,19 @@ class StorePublisher:
         with self._lock:
             if self._closed:
                 raise StoreError(f"store {self._store.name} is closed: the host has stopped")
-            if self._writer is None:
-                self._writer = self._store.writer()
             try:
+                if self._writer is None:
+                    self._writer = self._store.writer()
                 revision = self._writer.commit(ops, expect=expect or {})
-            except StoreError:
+            except (Conflict, Unsupported):
+                raise  # an answer, not a failure: the writer is as good as before
+            except BaseException as error:
                 self._drop()
-                raise
-            except Exception as error:
-                self._drop()
-                raise StoreError(f"store {self._store.name}: {error}") from error
-            self.revision = max(self.revision, revision)
+                if isinstance(error, StoreError) or not isinstance(error, Exception):
+                    raise
+                raise StoreError(f"store {self._store.name}: {type(error).__name__}: {error}") from error
+        if self.wrote is not None:
+            self.wrote(ops, revision)
         return revision
 
     def close(self) -> None:
@@ -70,7 +73,8 @@ class StorePublisher:
     def _drop(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            with suppress(Exception):  # what failed may fail to close; the first error is the one to tell
+                writer.close()
 
     def _check(self, ops: Sequence[Put | Delete], expect: Mapping[str, int]) -> None:
         can = self._store.capabilities
@@ -83,9 +87,9 @@ class StorePublisher:
             if key in seen:
                 raise UsageError(f"key {key!r} is written twice in one transaction")
             seen.add(key)
-            if can.key_bytes is not None and len(key.encode()) > can.key_bytes:
+            if can.key_bytes is not None and len(self._store.key(key).encode()) > can.key_bytes:
                 raise Unsupported(
-                    f"{where} takes keys of at most {can.key_bytes} bytes; {key[:40]!r}… is longer"
+                    f"{where} takes keys of at most {can.key_bytes} bytes with their prefix; {key[:40]!r}… is longer"
                 )
             if isinstance(op, Put):
                 if not isinstance(op.value, bytes):
@@ -106,7 +110,10 @@ class StorePublisher:
 
 def _encode(key: str, value: bytes | str) -> bytes:
     if isinstance(value, str):
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the value of {key!r} is no UTF-8 text; give bytes") from None
     if isinstance(value, bytes):
         return value
     raise UsageError(f"the value of {key!r} is bytes or text, got {type(value).__name__}")

@@ -8,9 +8,10 @@ between. (The shape is client-go's reflector; here a loss is never hidden from w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from datasync_core.model.entries import Cursor
-from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured
+from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured, StoreError
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime, Thread
 from datasync_core.spec.transport import Subscription
@@ -22,6 +23,7 @@ POLL = 5.0
 """Seconds between looks at whether to go on; `wake` ends a wait at once, so it bounds nothing but a lost wake."""
 HEALTHY = 10.0
 """Seconds of connection after which the next loss is the first again."""
+_FAILURES = (Exception, SystemExit)  # a client library may exit; that must not end this thread unheard
 
 
 class Health:
@@ -65,6 +67,7 @@ class Reflector:
         self._cursor: Cursor | None = None
         self._thread: Thread | None = None
         self._lost = False  # a loss was reported and its end was not yet
+        self._hurried = False  # a cursor expired and a snapshot followed at once
         self.health = Health(runtime.time())
 
     def start(self) -> None:
@@ -93,15 +96,7 @@ class Reflector:
             begun = self._runtime.monotonic()
             try:
                 self._follow()
-            except CursorExpired as expired:
-                error = expired
-                if self._cursor is not None:  # a snapshot serves: no need to wait for it
-                    self._cursor = None
-                    self._disconnected(expired)
-                    continue
-            except (
-                Exception
-            ) as caught:  # a transport's own mistake is a loss, too: nothing else can be proven
+            except _FAILURES as caught:  # a transport's own mistake is a loss, too
                 error = caught
             finally:
                 self._close()
@@ -109,9 +104,21 @@ class Reflector:
                 continue
             if self.health.connected and self._runtime.monotonic() - begun >= HEALTHY:
                 self._backoff.reset()
+                self._hurried = False
             self._disconnected(error)
+            if self._may_hurry(error):
+                continue
             self._rest.wait(self._backoff.next())
         self.health.connected = False
+
+    def _may_hurry(self, error: BaseException) -> bool:
+        """Whether a snapshot may follow at once: where a cursor expired, but not if that is all that happens."""
+        expired = isinstance(error, CursorExpired)
+        hurry = expired and self._cursor is not None and not self._hurried
+        if expired or not isinstance(error, StoreError):
+            self._cursor = None  # going on from there would fail the same way
+        self._hurried = hurry or (expired and self._hurried)
+        return hurry
 
     def _follow(self) -> None:
         """One subscription, from its beginning to its loss (raises) or to the stop (returns)."""
@@ -173,4 +180,5 @@ class Reflector:
     def _close(self) -> None:
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            subscription.close()
+            with suppress(*_FAILURES):  # what is lost may fail to close, too
+                subscription.close()

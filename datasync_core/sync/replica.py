@@ -79,7 +79,7 @@ class Replica:
             if shelf is None:
                 continue
             old = shelf.entries.get(key)
-            if old is not None and 0 < new.revision <= old.revision:
+            if old is not None and 0 < new.revision <= old.revision and not self._counts:
                 continue  # delivered twice
             if new.gone:
                 if old is not None:
@@ -116,6 +116,8 @@ class Replica:
             unseen = [key for key, old in shelf.delta.items() if old is None and key not in shelf.entries]
             for key in unseen:
                 del shelf.delta[key]
+            self.inferred.difference_update(unseen)
+        self.touched = [shelf for shelf in self.touched if shelf.delta]
 
     def _read(self, entries: Sequence[Entry]) -> None:
         staged = self._staged
@@ -173,4 +175,5 @@ class Replica:
         if self._staged is not None and not self.synced:
             for shelf in self.shelves.all.values():
                 shelf.entries.clear()
+            self.revision = 0
         self._staged = None

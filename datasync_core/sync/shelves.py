@@ -69,7 +69,7 @@ class Shelves:
         return [
             shelf
             for shelf in self.all.values()
-            if shelf.path == path or is_subtree(path) and covers(path, shelf.path)
+            if shelf.path == path or (is_subtree(path) and covers(path, shelf.path))
         ]
 
     def get(self, key: str) -> Entry | None:

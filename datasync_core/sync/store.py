@@ -14,7 +14,6 @@ from datasync_core.model.errors import ConfigError
 from datasync_core.model.keys import Subtree, is_subtree
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
-
 Renamed = TypeVar("Renamed", bound=Entry | Gone)
 
 
@@ -33,6 +32,10 @@ class Store:
     def capabilities(self) -> Capabilities:
         """What the store can do."""
         return self.transport.capabilities
+
+    def key(self, key: str) -> str:
+        """A key of the host as the store has it."""
+        return key if self._names is None else self._names.key(key)
 
     def subscribe(self, paths: Sequence[str]) -> Subscription:
         """A new subscription to these paths."""
@@ -117,7 +120,7 @@ class _MappedWriter(Writer):
         self._inner = inner
         self._key = names.key
 
-    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:  # noqa: B006
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
         key = self._key
         renamed: list[Put | Delete] = [
             Put(key(op.key), op.value, op.ttl, op.alive) if isinstance(op, Put) else Delete(key(op.key))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from attrs import frozen
@@ -85,7 +85,7 @@ class _Link:
 
     def __init__(self, name: str, runtime: VirtualRuntime) -> None:
         transport = make_transport(Url.parse("memory:"), {})
-        self.transport: Any = transport  # by its scheme, so that nothing here imports a transport
+        self.transport: Any = cast("Any", transport)  # made by its scheme: nothing here imports one
         self.transport.clock = runtime.monotonic
         self.store = Store(name, transport)
         self.publisher = StorePublisher(self.store, runtime)
@@ -257,9 +257,7 @@ class Harness:
         unknown = sorted(set(stores) - set(self._links))
         if unknown:
             raise PluginError(f"{plugin.name} watches the store {unknown[0]}: name it in stores=")
-        return Binding(
-            stores, self._context(plugin.name), self._patience, self._waiting_for.get(plugin.name)
-        )
+        return Binding(stores, self._context(plugin.name), self._patience, self._waiting_for.get(plugin.name))
 
     def _context(self, name: str) -> Context:
         dispatcher = self._dispatcher

@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 
 class Deadlock(AssertionError):
@@ -129,7 +130,7 @@ class VirtualRuntime:
             while thread.is_alive():
                 self._run(thread)
 
-    def __enter__(self) -> VirtualRuntime:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

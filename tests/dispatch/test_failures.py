@@ -1,0 +1,306 @@
+"""A hook that fails: its plugin alone is hurt, and nothing that it was to be told is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from datasync_core import Reject, Retry
+from datasync_core.dispatch.lane import Patience
+from datasync_core.testing import Harness
+from tests.dispatch.recording import Recording
+
+PATIENCE = Patience(first=1.0, most=8.0, resync_after=3, hold=15.0)
+
+
+def changes(harness: Harness, plugin: str) -> list[list[tuple[str, str, object, object]]]:
+    return [call.changes for call in harness.calls if call.plugin == plugin]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        RecursionError("deep"),
+        MemoryError(),
+        GeneratorExit(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_G8_a_hook_that_raises_or_exits_hurts_its_plugin_alone(error):
+    bad, good = Recording(), Recording()
+    harness = Harness(bad=bad, good=good)
+    bad.fail = [error]
+    harness.put("a/1", "x")
+    assert changes(harness, "good")[-1] == [("CREATE", "a/1", "x", None)]
+    assert harness.state("good").state == "in_sync"
+    assert harness.state("bad").state == "retrying"
+    assert type(error).__name__ in harness.state("bad").reason
+    harness.advance(1)
+    assert changes(harness, "bad")[-1] == [("CREATE", "a/1", "x", None)]
+    assert harness.in_sync()
+
+
+def test_G8_retries_back_off_and_never_delay_siblings():
+    bad, good = Recording(), Recording()
+    harness = Harness(patience=PATIENCE, bad=bad, good=good)
+    bad.fail = [ValueError("no")] * 100
+    harness.put("a/1", "x")
+    began = harness.runtime.monotonic()
+    harness.advance(60)
+    tries = len(changes(harness, "bad")) - 1
+    assert 60 / 8 <= tries <= 2 * (4 + 60 / 4)  # 1, 2, 4, then 8 s, each shortened by up to half
+    for number in range(20):
+        harness.put(f"a/{number}", "y")
+    assert len(changes(harness, "good")) == 22
+    assert len(changes(harness, "bad")) - 1 == tries
+    assert harness.runtime.monotonic() == began + 60
+
+
+def test_G8_after_three_failures_in_a_row_a_resync_is_tried():
+    bad = Recording()
+    harness = Harness(patience=PATIENCE, bad=bad)
+    bad.fail = [ValueError("no")] * 3
+    harness.put("a/1", "x")
+    harness.advance(30)
+    assert [call.hook for call in harness.calls] == ["on_resync", *["on_change"] * 3, "on_resync"]
+    assert harness.calls[-1].reason == "retry"
+    assert harness.in_sync()
+
+
+def test_G7_a_key_that_failed_is_told_again_though_the_store_went_back():
+    plugin = Recording()
+    harness = Harness(p=plugin)
+    harness.put("a/1", "old")
+    plugin.fail = [ValueError("half way")]
+    harness.put("a/1", "new")
+    harness.put("a/1", "old")
+    harness.advance(1)
+    assert harness.calls[-1].changes == [("UPDATE", "a/1", "old", "old")]
+
+
+def test_G7_a_key_that_failed_and_vanished_is_deleted_with_no_previous():
+    plugin = Recording()
+    harness = Harness(p=plugin)
+    plugin.fail = [ValueError("half way")]
+    harness.put("a/1", "x")
+    harness.delete("a/1")
+    harness.advance(1)
+    assert harness.calls[-1].changes == [("DELETE", "a/1", None, None)]
+    assert harness.in_sync()
+
+
+def test_G7_a_key_of_a_failed_first_resync_that_vanished_is_deleted():
+    plugin = Recording()
+    harness = Harness(p=plugin, paused=True)
+    plugin.fail = [ValueError("half way")]
+    harness.lose()
+    harness.commit({"a/1": "x", "a/2": "x"})
+    harness.back()
+    harness.delete("a/1")
+    harness.put("a/3", "late")
+    harness.delete("a/3")
+    harness.advance(1)
+    assert harness.calls[-1].hook == "on_resync"
+    assert harness.calls[-1].changes == [("DELETE", "a/1", None, None), ("CREATE", "a/2", "x", None)]
+    assert harness.in_sync()
+
+
+def test_a_change_that_fails_alone_is_retried_alone():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/2": ValueError("this one")}
+    harness.commit({"a/1": "x", "a/2": "x", "a/3": "x"})
+    plugin.fail_on = {}
+    harness.put("a/4", "x")
+    assert harness.calls[-1].changes == [("CREATE", "a/4", "x", None)]
+    harness.advance(1)
+    assert harness.calls[-1].changes == [("CREATE", "a/2", "x", None)]
+    assert harness.in_sync()
+
+
+def test_a_new_change_of_a_key_set_aside_ends_its_wait():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/1": ValueError("this one")}
+    harness.put("a/1", "x")
+    plugin.fail_on = {}
+    harness.put("a/1", "y")
+    assert harness.calls[-1].changes == [("CREATE", "a/1", "y", None)]
+
+
+def test_retry_inside_a_change_chooses_when():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/1": Retry("later", delay=30)}
+    harness.put("a/1", "x")
+    plugin.fail_on = {}
+    count = len(harness.calls)
+    harness.advance(29)
+    assert len(harness.calls) == count
+    harness.advance(2)
+    assert len(harness.calls) == count + 1
+
+
+def test_a_requirement_that_applies_something_ends_the_wait_of_a_key():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    high.fail_on = {"b/1": ValueError("needs a/1")}
+    harness.put("b/1", "x")
+    high.fail_on = {}
+    harness.put("a/1", "x")
+    assert [call.plugin for call in harness.calls[-2:]] == ["low", "high"]
+    assert harness.in_sync()
+
+
+def test_a_rejected_key_waits_for_its_next_change_and_keeps_the_last_good_value():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    harness.put("a/1", "good")
+    plugin.fail_on = {"a/1": Reject("not like this")}
+    harness.put("a/1", "bad")
+    plugin.fail_on = {}
+    count = len(harness.calls)
+    harness.advance(100)
+    harness.put("a/2", "x")
+    assert len(harness.calls) == count + 1
+    assert harness.calls[-1].values == {"a/1": "good", "a/2": "x"}
+    harness.put("a/1", "bad")  # the same bytes, at a new revision
+    assert harness.calls[-1].changes == [("UPDATE", "a/1", "bad", "good")]
+
+
+def test_a_rejected_key_gets_another_chance_when_an_operator_asks():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/1": Reject("not like this")}
+    harness.put("a/1", "x")
+    plugin.fail_on = {}
+    harness.resync("p")
+    assert harness.calls[-1].reason == "request"
+    assert harness.calls[-1].changes == [("CREATE", "a/1", "x", None)]
+
+
+def test_a_rejected_delete_keeps_the_key_until_it_reappears():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    harness.put("a/1", "x")
+    plugin.fail_on = {"a/1": Reject("in use")}
+    harness.delete("a/1")
+    plugin.fail_on = {}
+    harness.put("a/2", "y")
+    assert harness.calls[-1].values == {"a/1": "x", "a/2": "y"}
+    harness.put("a/1", "z")
+    assert harness.calls[-1].changes == [("UPDATE", "a/1", "z", "x")]
+
+
+def test_a_hook_that_rejects_is_called_again_only_when_something_changes():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail = [Reject("never")]
+    harness.put("a/1", "x")
+    count = len(harness.calls)
+    harness.advance(1000)
+    assert len(harness.calls) == count
+    assert "on change" in harness.state("p").reason
+    harness.put("a/2", "y")
+    assert harness.calls[-1].changes == [("CREATE", "a/1", "x", None), ("CREATE", "a/2", "y", None)]
+
+
+def test_raising_out_of_a_hook_voids_what_it_rejected():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/1": Reject("not like this")}
+    plugin.fail = [ValueError("after all")]
+    harness.put("a/1", "x")
+    plugin.fail_on = {}
+    harness.advance(2)
+    assert harness.calls[-1].changes == [("CREATE", "a/1", "x", None)]
+    assert harness.in_sync()
+
+
+def test_the_gate_closes_while_a_requirement_fails():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    low.fail = [ValueError("no")]
+    harness.commit({"a/1": "x", "b/1": "x"})
+    assert [call.plugin for call in harness.calls[2:]] == ["low"]
+    assert harness.state("high").reason == "requires low: not in sync"
+    harness.advance(2)
+    assert [call.plugin for call in harness.calls[2:]] == ["low", "low", "high"]
+    assert harness.in_sync()
+
+
+def test_a_key_set_aside_does_not_close_the_gate():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    low.fail_on = {"a/1": ValueError("this one")}
+    harness.commit({"a/1": "x", "b/1": "x"})
+    assert changes(harness, "high")[-1] == [("CREATE", "b/1", "x", None)]
+
+
+def test_deletes_wait_for_those_above_and_then_go_with_a_fault():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    harness.commit({"a/1": "x", "b/1": "x"})
+    high.fail_on = {"b/1": ValueError("in use")}
+    harness.commit({"a/1": None, "b/1": None})
+    assert changes(harness, "low")[-1] == [("CREATE", "a/1", "x", None)]
+    harness.advance(14)
+    assert changes(harness, "low")[-1] == [("CREATE", "a/1", "x", None)]
+    harness.advance(2)
+    assert changes(harness, "low")[-1] == [("DELETE", "a/1", None, "x")]
+    assert any("waited 15 s for high" in fault for fault in harness.faults())
+
+
+def test_deletes_go_when_those_above_have_let_go():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    harness.commit({"a/1": "x", "b/1": "x"})
+    high.fail_on = {"b/1": ValueError("in use")}
+    harness.commit({"a/1": None, "b/1": None})
+    high.fail_on = {}
+    harness.advance(2)
+    assert [call.plugin for call in harness.calls[-2:]] == ["high", "low"]
+    assert harness.in_sync()
+
+
+def test_a_resync_of_a_required_plugin_withholds_removals_for_the_pass_back():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})
+    harness.lose()
+    harness.commit({"a/1": None, "b/1": None})
+    harness.calls.clear()
+    harness.back()
+    assert [(call.plugin, call.hook, call.changes) for call in harness.calls] == [
+        ("low", "on_resync", [("UPDATE", "a/2", "x", "x")]),
+        ("high", "on_resync", [("DELETE", "b/1", None, "x")]),
+        ("low", "on_change", [("DELETE", "a/1", None, "x")]),
+    ]
+    assert harness.calls[0].values == {"a/1": "x", "a/2": "x"}
+    assert len({call.round for call in harness.calls}) == 1
+
+
+def test_after_a_fault_nothing_counts_as_applied():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    harness.commit({"a/1": "x", "b/1": "x"})
+    harness.calls.clear()
+    harness.fault("low")
+    assert [(call.plugin, call.reason, call.changes) for call in harness.calls] == [
+        ("low", "fault", [("CREATE", "a/1", "x", None)]),
+        ("high", "fault", [("UPDATE", "b/1", "x", "x")]),
+    ]
+
+
+def test_a_failure_that_turned_invalid_does_not_keep_the_plugin_retrying():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, high=high)
+    low.fail = [ValueError("no")]
+    harness.put("a/1", "x")
+    harness.put("a/1", b"\xff")
+    harness.put("b/1", "x")
+    harness.advance(5)
+    assert changes(harness, "high")[-1] == [("CREATE", "b/1", "x", None)]
+    assert harness.state("low").state == "in_sync"
