@@ -51,6 +51,10 @@ class _Guarded(Struct, Generic[T], gc=False):
         """The key below its watch's directory."""
         return self.key[self._source.offset :]
 
+    def __repr__(self) -> str:
+        kind: str = getattr(self, "kind")  # noqa: B009 - every change has one, this base has not
+        return f"<{kind} {self.key} (revision {self.revision})>"  # values may be secrets
+
     def __enter__(self) -> _Guarded[T]:
         return self
 

@@ -1,7 +1,7 @@
 """What passes between stores and the host: entries, batches, operations, cursors, capabilities.
 
 They are msgspec Structs outside the garbage collector's view: a million entries cost no collection pass
-and 56 bytes each beside their key and value.
+and 64 bytes each beside their key and value.
 """
 
 from __future__ import annotations

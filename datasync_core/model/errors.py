@@ -90,7 +90,7 @@ class Unsupported(StoreError):
     """This store cannot do that; its ``capabilities`` say so."""
 
 
-class Reject(Exception):  # noqa: N818 - a signal of a plugin, not an error of ours
+class Reject(Exception):
     """Raised by a plugin: do not try this again until something changes.
 
     Out of a hook it concerns the whole event, inside ``with change:`` that key alone.
@@ -101,7 +101,7 @@ class Reject(Exception):  # noqa: N818 - a signal of a plugin, not an error of o
         self.reason = reason
 
 
-class Retry(Exception):  # noqa: N818 - a signal of a plugin, not an error of ours
+class Retry(Exception):
     """Raised by a plugin: try this again after ``delay`` seconds (``None``: by the usual backoff)."""
 
     def __init__(self, reason: str = "to be retried", delay: float | None = None) -> None:

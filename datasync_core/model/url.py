@@ -15,7 +15,10 @@ from attrs import field, frozen
 from datasync_core.model.errors import ConfigError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
-_SECRET = re.compile(r"passw|secret|token|credential|private", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|private|api.?key|access.?key", re.IGNORECASE
+)
+_UNREADABLE = "has an @ after its server: write / ? and @ of a user name or password as %2F %3F and %40"
 REDACTED = "***"
 
 
@@ -50,8 +53,12 @@ class Url:
         rest, _, query_text = rest.partition("?")
         query = _query(scheme, query_text)
         if not rest.startswith("//"):
+            if re.match("[^/]*:[^/]*@", rest):
+                raise ConfigError(f"the {scheme}: URL lacks its slashes: write {scheme}://USER:PASSWORD@HOST")
             return cls(scheme, path=unquote(rest), query=query, base=base)
         authority, slash, path = rest[2:].partition("/")
+        if authority and ("@" in path or any("@" in name for name in query)):
+            raise ConfigError(f"the {scheme}: URL {_UNREADABLE}")
         credentials, at, hosts = authority.rpartition("@")
         user, password = None, None
         if at:
@@ -67,15 +74,19 @@ class Url:
 
     def __str__(self) -> str:
         text = f"{self.scheme}:"
-        if self.hosts or self.path.startswith("/"):
+        known = self.user or self.password is not None
+        if known or self.hosts or self.path.startswith("/"):
             text += "//"
-        if self.user or self.password is not None:
-            text += quote(self.user or "") + (f":{REDACTED}" if self.password is not None else "") + "@"
+        if known:
+            text += (
+                quote(self.user or "", safe="") + (f":{REDACTED}" if self.password is not None else "") + "@"
+            )
         text += ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts) + quote(
             self.path
         )
         shown = "&".join(
-            f"{name}={REDACTED if is_secret(name) else quote(value)}" for name, value in self.query.items()
+            f"{quote(name)}={REDACTED if is_secret(name) else quote(value)}"
+            for name, value in self.query.items()
         )
         return f"{text}?{shown}" if shown else text
 
@@ -94,6 +105,9 @@ def _hosts(scheme: str, text: str) -> tuple[tuple[str, int | None], ...]:
     for item in filter(None, text.split(",")):
         match = re.match(r"(\[[^\]]+\]|[^:]*)(?::(\d{1,5}))?\Z", item)
         if match is None or (match[2] and int(match[2]) > 65535):
-            raise ConfigError(f"the {scheme}: URL has a host that is not HOST or HOST:PORT: {item!r}")
+            raise ConfigError(  # what is there may be half of a password
+                f"the {scheme}: URL has a host that is not HOST or HOST:PORT (write / and ? of a password as %2F "
+                "and %3F)"
+            )
         hosts.append((match[1], int(match[2]) if match[2] else None))
     return tuple(hosts)

@@ -19,6 +19,8 @@ from datasync_core.model.errors import InvalidValue, PluginError
 
 T = TypeVar("T")
 
+_WHERE = re.compile(r"(.*?)( - at ((?:`key` in )?`\$[^`]*`))?", re.DOTALL)
+
 
 class Codec(Generic[T]):
     """How one watch reads values. ``kind``: codecs with equal kinds decode alike, so one check serves all."""
@@ -74,9 +76,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, InvalidValue):
         return str(error)
     if isinstance(error, msgspec.ValidationError):
-        text, _, path = str(error).replace("`", "").partition(" - at ")
-        text = text.removesuffix(" - at")
-        return f"{text[:1].lower()}{text[1:]} at {path or '$'}"
+        text, _, path = _WHERE.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
+        return f"{text[:1].lower()}{text[1:]} at {path or '$'}".replace("`", "")
     if isinstance(error, msgspec.DecodeError):
         return "expected JSON: " + re.sub(r"^JSON is malformed: ", "", str(error))
     if isinstance(error, UnicodeDecodeError):

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from datasync_core.model.changes import Change, DeleteChange, PutChange
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import EventExpired
+from datasync_core.model.keys import covers
 from datasync_core.spec.values import AllValues, Values
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Event:
         not, then **every** key (``previous`` may equal ``value``).
 
         With ``actual`` (name → value, what the plugin found in its own system) only what differs from that, in
-        both hooks: the one way to remove what was deleted while the host was down. It is read while iterating;
-        give a copy if applying changes it.
+        both hooks: the one way to remove what was deleted while the host was down. Names that are no keys of this
+        watch are left alone. It is read while iterating; give a copy if applying changes it.
         """
         self._declared(watch)
         return self._changes(watch) if actual is None else self._differences(watch, actual)
@@ -145,6 +146,7 @@ class Event:
     @property
     def values(self) -> Mapping[Key, Any]:
         """The whole state of all watches: key → value, or (store, key) → value where there are several stores."""
+        self.live  # noqa: B018 - raises where the event is over
         return AllValues(self)
 
     @property
@@ -157,13 +159,16 @@ class Event:
         """Key → why, for removals that the brake holds; mappings keep the applied value."""
         return self.live.held
 
-    def reject(self, key: str | Change[Any], reason: str) -> None:
-        """Give up on a key (or a change) until its bytes or revision change, or an operator asks for a resync."""
+    def reject(self, key: Key | Change[Any], reason: str) -> None:
+        """Give up on a key (as `values` has it, or a change) until its bytes or revision change.
+
+        An operator who asks for a resync ends it, too.
+        """
         store, text = _addressed(key)
         self.live.reject(store, text, reason)
 
-    def retry(self, key: str | Change[Any], reason: str, delay: float | None = None) -> None:
-        """Keep a key (or a change) pending; the rest of the event counts as applied.
+    def retry(self, key: Key | Change[Any], reason: str, delay: float | None = None) -> None:
+        """Keep a key (as `values` has it, or a change) pending; the rest of the event counts as applied.
 
         Without ``delay`` (seconds) it is tried again when a required plugin next applies something, else by backoff.
         """
@@ -188,12 +193,16 @@ class Event:
         for key, applied in view.deletes(watch):
             self.handed = key
             yield DeleteChange(key, source, revision, applied)
+            if self._view is None:  # an iterator kept beyond the hook raises, too
+                raise EventExpired
 
     def _puts(self, watch: Watch[Any]) -> Iterator[PutChange[Any]]:
         source = _Source(self, watch)
         for entry, applied in self.live.puts(watch):
             key = self.handed = entry.key
             yield PutChange(key, source, entry.revision, entry, applied)
+            if self._view is None:
+                raise EventExpired
 
     def _differences(self, watch: Watch[Any], actual: Mapping[str, Any]) -> Iterator[Change[Any]]:
         view = self.live
@@ -201,11 +210,19 @@ class Event:
         source = _Source(self, watch)
         directory = watch.path[: watch.offset]
         revision = view.revision(watch)
-        for name in list(actual):
+        longer = [
+            other.path
+            for other in view.watches
+            if other.store == watch.store and len(other.path) > len(watch.path)
+        ]
+        for name, found in list(actual.items()):
             key = directory + name
+            if not covers(watch.path, key) or any(covers(path, key) for path in longer):
+                continue  # no key of this watch, so its absence here says nothing
             if state.get(key) is None and not view.frozen(watch, key):
                 self.handed = key
-                yield DeleteChange(key, source, revision, None, actual[name])
+                yield DeleteChange(key, source, revision, None, found)
+                self.live  # noqa: B018 - an iterator kept beyond the hook raises, too
         for entry in state:
             key = entry.key
             if view.frozen(watch, key):
@@ -215,10 +232,13 @@ class Event:
             if found is UNSET or found != value:
                 self.handed = key
                 yield PutChange(key, source, entry.revision, entry, None, value, found)
+                self.live  # noqa: B018 - the same
 
 
-def _addressed(key: str | Change[Any]) -> tuple[str | None, str]:
+def _addressed(key: Key | Change[Any]) -> tuple[str | None, str]:
     if isinstance(key, str):
         return None, key
+    if isinstance(key, tuple):
+        return key
     source: Any = key._source
     return source.store, key.key

@@ -65,7 +65,7 @@ class Writer(ABC):
     """Writes to the store. Called from one thread at a time, not always the same one. Opens when first used."""
 
     @abstractmethod
-    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:  # noqa: B006
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
         """Do all operations, in one transaction where the store has them; return the revision (0: none).
 
         ``expect``: revisions that keys must have (0: must not exist), else `Conflict`.

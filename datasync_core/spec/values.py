@@ -98,10 +98,13 @@ class AllValues(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         view = self._event.live
         for watch in view.watches:
-            store, text = (
-                (watch.store, key) if view.one_store else key if isinstance(key, tuple) else (None, "")
-            )
-            if store == watch.store and isinstance(text, str) and covers(watch.path, text):
+            if view.one_store:
+                text = key
+            elif isinstance(key, tuple) and len(key) == 2 and key[0] == watch.store:
+                text = key[1]
+            else:
+                continue
+            if isinstance(text, str) and covers(watch.path, text):
                 entry = view.state(watch).get(text)
                 if entry is not None:
                     return watch.codec.decode(entry.value)
@@ -112,6 +115,7 @@ class AllValues(Mapping[Any, Any]):
         for watch in view.watches:
             for entry in view.state(watch):
                 yield entry.key if view.one_store else (watch.store, entry.key)
+                self._event.live  # noqa: B018 - an iterator kept beyond the hook raises, too
 
     def __len__(self) -> int:
         view = self._event.live

@@ -47,11 +47,17 @@ class Watch(Generic[T]):
             raise PluginError(f"Watch: {error}") from error
         if not isinstance(store, str) or not store:  # type: ignore[redundant-expr]  # authors need not use mypy
             raise PluginError(f"Watch({path!r}): store= takes the name of a store, got {store!r}")
+        if codec is not None and not callable(codec):
+            raise PluginError(
+                f"Watch({path!r}): codec= takes a callable from bytes to a value, got {codec!r}"
+            )
         self.type = type
         self.store = store
         self.offset = name_offset(path)
         """Where a name starts in each key of this watch."""
         caller = sys._getframe(1)
+        while caller.f_globals.get("__name__") == "typing" and caller.f_back is not None:
+            caller = caller.f_back  # Watch[Route](…) is called through typing
         self.where = (caller.f_code.co_filename, caller.f_lineno)
         """File and line that made this watch, for messages about it."""
         self._codec = codec
