@@ -1,0 +1,62 @@
+"""Writing many keys: some hundreds a transaction, and never half of them in silence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from datasync_core.cli.session import say
+from datasync_core.model.errors import ConnectionLost, StoreError
+
+if TYPE_CHECKING:
+    from datasync_core.sync.publisher import StorePublisher
+    from datasync_core.transport import Delete, Put
+
+AT_ONCE = 500
+"""Operations in one transaction, where the store has them."""
+
+
+def write(publisher: StorePublisher, ops: Sequence[Put | Delete], at_once: int) -> int:
+    """Do all operations in order, ``at_once`` of them a transaction; the newest revision.
+
+    Where it breaks off, what was done until then is said before the error goes on.
+    """
+    revision = done = asked = 0
+    bar = click.progressbar(
+        length=len(ops),
+        label="writing",
+        show_pos=True,
+        hidden=len(ops) <= AT_ONCE or not sys.stderr.isatty(),
+        file=sys.stderr,
+    )
+    try:
+        with bar:
+            while done < len(ops):
+                asked = min(at_once, len(ops) - done)
+                revision = max(revision, publisher.commit(ops[done : done + asked]))
+                done += asked
+                bar.update(asked)
+    except (StoreError, KeyboardInterrupt) as error:
+        _confess(ops, done, asked, isinstance(error, ConnectionLost | KeyboardInterrupt))
+        raise
+    return revision
+
+
+def _confess(ops: Sequence[Put | Delete], done: int, asked: int, unknown: bool) -> None:
+    """Say which keys were written; ``unknown``: whether the last ``asked`` were, nobody can say."""
+    first = ops[done].key
+    last = ops[min(done + asked, len(ops)) - 1].key
+    rest = f"whether {first} to {last} were written is not known, " if unknown and done < len(ops) else ""
+    until = (
+        f"{done} of {len(ops)} keys were written, the last is {ops[done - 1].key}"
+        if done
+        else "no key was written"
+    )
+    if rest:
+        until = until if done else "no key before them was written"
+        say(f"{rest}{until}")
+    else:
+        say(f"{until}, from {first} on none" if done else until)

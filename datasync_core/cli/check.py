@@ -1,0 +1,94 @@
+"""``check``: would it run? Loads, validates and orders the plugins, reaches the stores, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from datasync_core.cli.exits import Exit
+from datasync_core.cli.inventory import inventory, print_problems
+from datasync_core.cli.loading import loaded_host, settings_for
+from datasync_core.cli.options import config_options, json_option, plugin_options
+from datasync_core.cli.plugins import lines
+from datasync_core.cli.session import print_json, session
+from datasync_core.model.errors import ConfigError
+from datasync_core.model.keys import outermost
+
+if TYPE_CHECKING:
+    from datasync_core.host import Host
+    from datasync_core.sync.store import Store
+
+
+@click.command("check")
+@plugin_options
+@json_option
+@config_options
+def check_command(
+    files: tuple[Path, ...],
+    stores: tuple[str, ...],
+    only: tuple[str, ...],
+    disable: tuple[str, ...],
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """Load, validate and order the plugins, reach the stores, and exit.
+
+    Exits with 3 for a wrong setting, 4 for a plugin that is broken or misses what it requires, 5 for a store that
+    cannot be read. Nothing is made and nothing is changed.
+    """
+    from datasync_core.host import NO_STORE
+    from datasync_core.plugins.discovery import GROUP_PLUGINS, discover
+
+    session().store_exit = Exit.STORE
+    settings = settings_for(config, stores, only, disable)
+    if not settings.stores:
+        raise ConfigError(NO_STORE)
+    host = loaded_host(settings, files)
+    rows = inventory(host, discover(GROUP_PLUGINS).found)
+    reached = [_reach(store, paths) for store, paths in _paths(host).items()]
+    code = Exit.FINE
+    if any(row["error"] for row in reached):
+        code = Exit.STORE
+    if host.problems or any(row["state"] in ("failed", "waiting") for row in rows):
+        code = Exit.PLUGINS
+    if as_json:
+        print_json({"plugins": rows, "stores": reached, "exit": int(code)})
+    else:
+        for line in lines(rows):
+            click.echo(line)
+        for row in reached:
+            click.echo(f"store {row['name']}: {row['error'] or 'reached'}, {row['url']}")
+    print_problems(
+        [one for one in host.problems if one.plugin is None or session().verbose], session().verbose
+    )
+    return code
+
+
+def _paths(host: Host) -> Mapping[Store, list[str]]:
+    """What is watched in each store; everything where nothing is."""
+    watched: dict[str, list[str]] = {name: [] for name in host.stores}
+    for plugin in host.plugins:
+        for watch in plugin.watches:
+            store = host.settings.store_of(plugin.name, watch.store)
+            if store is not None:
+                watched[store.name].append(watch.path)
+    return {host.stores[name]: outermost(paths) or [""] for name, paths in watched.items()}
+
+
+def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
+    """Read the first part of what is there, as a host would."""
+    error = None
+    try:
+        subscription = store.subscribe(paths)
+        try:
+            next(iter(subscription.snapshot()), None)
+        finally:
+            subscription.close()
+    except Exception as caught:  # of a transport's own mistakes this is the place to tell
+        error = str(caught) or type(caught).__name__
+    finally:
+        store.close()
+    return {"name": store.name, "url": str(store.transport.url), "error": error}

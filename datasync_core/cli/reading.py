@@ -1,0 +1,50 @@
+"""Reading a store once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from datasync_core.cli.session import say
+from datasync_core.model.keys import check_path, covers
+
+if TYPE_CHECKING:
+    from datasync_core.sync.store import Store
+    from datasync_core.transport import Entry
+
+
+def read(store: Store, path: str, *, progress: bool = False) -> list[Entry]:
+    """Everything under a path, sorted by key. Raises a `StoreError` unless the whole of it could be read."""
+    check_path(path)
+    found: dict[str, Entry] = {}
+    with click.progressbar(
+        _entries(store, path),
+        label="reading",
+        show_pos=True,
+        hidden=not (progress and sys.stderr.isatty()),
+        file=sys.stderr,
+        update_min_steps=1000,
+    ) as entries:
+        for entry in entries:
+            found[entry.key] = entry  # a key may come twice; the later one counts
+    return [found[key] for key in sorted(found)]
+
+
+def name_unreadable(entries: list[Entry]) -> int:
+    """Name the keys that are there and cannot be read; how many there are."""
+    unreadable = [entry for entry in entries if entry.error is not None]
+    for entry in unreadable:
+        say(f"{entry.key}: {entry.error}")
+    return len(unreadable)
+
+
+def _entries(store: Store, path: str) -> Iterator[Entry]:
+    subscription = store.subscribe([path])
+    try:
+        for chunk in subscription.snapshot():
+            yield from (entry for entry in chunk if covers(path, entry.key))
+    finally:
+        subscription.close()

@@ -1,0 +1,148 @@
+"""``run``: the host, until a signal ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from datasync_core.cli.exits import Exit
+from datasync_core.cli.inventory import print_problems, waits
+from datasync_core.cli.loading import settings_for
+from datasync_core.cli.options import config_options, plugin_options
+from datasync_core.cli.session import say, session
+from datasync_core.model.errors import PluginError
+
+if TYPE_CHECKING:
+    from datasync_core.config import Settings
+    from datasync_core.host import Host
+
+log = logging.getLogger("datasync.cli")
+
+LOOK = 0.5
+"""Seconds between looks at whether a store refuses us or the host broke; signals ring."""
+
+
+@click.command("run")
+@plugin_options
+@click.option("--name", metavar="NAME", help="The name of this host; only one of a name runs.")
+@click.option("--strict", is_flag=True, help="Do not start when anything is wrong with any plugin.")
+@click.option("--trace-hooks", is_flag=True, help="Log each call of a hook.")
+@click.option("-q", "--quiet", is_flag=True, help="Log only warnings and errors.")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stderr."
+)
+@config_options
+def run_command(
+    files: tuple[Path, ...],
+    stores: tuple[str, ...],
+    only: tuple[str, ...],
+    disable: tuple[str, ...],
+    name: str | None,
+    strict: bool,
+    trace_hooks: bool,
+    quiet: bool,
+    log_format: str,
+    config: Path | None,
+) -> int:
+    """Run the plugins that are installed, and those in files, until Ctrl-C or SIGTERM.
+
+    The first signal lets the running hook finish and stops the plugins in reverse order, the second ends the process
+    at once. Exits with 3 for a wrong setting, 4 when no plugin is left to run, 5 when a store refuses this host.
+    Where nothing names a store, datasync.db in the working directory is made.
+    """
+    from datasync_core.cli.logs import log_to_stderr
+
+    session().store_exit = Exit.STORE
+    verbose = session().verbose
+    log_to_stderr(
+        log_format, logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, verbose
+    )
+    settings = settings_for(config, stores, only, disable, name)
+    host, beginning = _prepared(settings, files, trace_hooks)
+    _check_plugins(host, strict, verbose)
+    log.info("%s", beginning)
+    return _run(host)
+
+
+def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> tuple[Host, str]:
+    """The host, its plugins loaded, and the first line that it says."""
+    from attrs import evolve
+
+    from datasync_core.config import embedded_store, state_folder
+    from datasync_core.host import Host
+
+    made = ""
+    if not settings.stores:
+        settings = evolve(settings, stores={"main": embedded_store(Path.cwd())})
+        made = " (made here, as nothing names a store)"
+    folder = state_folder(settings, os.environ)
+    wrappers = []
+    if trace_hooks:
+        from datasync_core.cli.trace import HookTrace
+        from datasync_core.plugins.wrappers import wrappers_of
+
+        wrappers = list(wrappers_of(HookTrace()))
+    host = Host(settings=settings, discover=True, files=files, wrappers=wrappers, state_dir=folder)
+    host.load()
+    stores = ", ".join(f"{store.name} {store.transport.url}" for store in host.stores.values())
+    plugins = ", ".join(plugin.name for plugin in host.plugins)
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return host, f"host {host.name}: store {stores}{made}, plugins {plugins}, state in {shown}"
+
+
+def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
+    """Raise `PluginError` where nothing is left to run, or, strictly, where anything is wrong."""
+    waiting = waits(host)
+    left = [plugin.name for plugin in host.plugins if plugin.name not in waiting]
+    if left and not (strict and (host.problems or waiting)):
+        return  # the host logs the problems when it starts
+    print_problems(host.problems, verbose)
+    for name, why in waiting.items():
+        click.echo(f"{name}: waits ({why})", err=True)
+    if left:
+        raise PluginError("not started, because of --strict: something is wrong with plugins, as said above")
+    if host.problems or waiting:
+        raise PluginError("no plugin is left to run; what is wrong with each is said above")
+    if host.assembly.disabled:
+        names = ", ".join(f"{name} ({why})" for name, why in host.assembly.disabled.items())
+        raise PluginError(f"no plugin is left to run: {names}")
+    raise PluginError("no plugin is installed: pip install one, or name a file: datasync-host run FILE.py")
+
+
+def _run(host: Host) -> Exit:
+    from datasync_core.cli.signals import StopSignals
+    from datasync_core.model.runtime import RealRuntime
+
+    bell = RealRuntime().doorbell()
+    with StopSignals(bell) as signals:
+        host.start()
+        while signals.received is None and host.refused() is None and host.crashed() is None:
+            bell.wait(LOOK)
+        refused = host.refused()
+        if signals.received is not None:
+            log.info("stopping, because of %s", signals.received)
+        _stop(host)
+        if signals.received is None and refused is not None:
+            raise refused
+        return Exit.FINE if host.crashed() is None else Exit.FAILED
+
+
+def _stop(host: Host) -> None:
+    """Stop the host; where a hook does not return in time, name it and end the process."""
+    timeout = host.settings.host.stop_timeout
+    if host.stop(timeout):
+        return
+    running = host.running()
+    what = f"{running[1]} of plugin {running[0]}" if running else "a thread of the host"
+    say(f"{what} has not returned within {timeout:g} s (stop_timeout): ended without it")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(Exit.FAILED)

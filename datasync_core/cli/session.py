@@ -1,0 +1,36 @@
+"""What one run of the command knows of itself, and how it speaks to people: on stderr, a sentence at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from datasync_core.cli.exits import Exit
+
+PROGRAM = "datasync-host"
+
+
+class Session:
+    """Set by options while the command line is read; owned by the main thread."""
+
+    def __init__(self) -> None:
+        self.verbose = False
+        self.store_exit = Exit.FAILED
+        """What the commands answer when a store fails them: 1, or 5 where stores are what they look at."""
+
+
+def session() -> Session:
+    """The session of the command that is running."""
+    return click.get_current_context().ensure_object(Session)
+
+
+def say(sentence: str) -> None:
+    """Tell the operator something, beside what the command prints."""
+    click.echo(f"{PROGRAM}: {sentence}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line of stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,27 @@
+"""Values as commands print them: bytes for pipes, one line for people, JSON for programs."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+
+def as_fields(value: bytes) -> dict[str, Any]:
+    """``{"text": …}`` where the value is text, else ``{"base64": …}``: what `dump` writes and `load` takes."""
+    try:
+        return {"text": value.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def as_line(value: bytes) -> str:
+    """The value on one line: text as it is, with control characters written as escapes; else base64."""
+    fields = as_fields(value)
+    if "base64" in fields:
+        return f"base64:{fields['base64']}"
+    text: str = fields["text"]
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
