@@ -105,9 +105,7 @@ def _hosts(scheme: str, text: str) -> tuple[tuple[str, int | None], ...]:
     for item in filter(None, text.split(",")):
         match = re.match(r"(\[[^\]]+\]|[^:]*)(?::(\d{1,5}))?\Z", item)
         if match is None or (match[2] and int(match[2]) > 65535):
-            raise ConfigError(  # what is there may be half of a password
-                f"the {scheme}: URL has a host that is not HOST or HOST:PORT (write / and ? of a password as %2F "
-                "and %3F)"
-            )
+            # What is there may be half of a password with a slash in it, so it is not shown.
+            raise ConfigError(f"the {scheme}: URL has a host that is not HOST or HOST:PORT")
         hosts.append((match[1], int(match[2]) if match[2] else None))
     return tuple(hosts)
