@@ -16,10 +16,11 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from datasync_core.config.lines import key_lines
-from datasync_core.config.nearest import did_you_mean, nearest
+from datasync_core.config.nearest import CUTOFF, did_you_mean
 from datasync_core.config.settings import Origin
 from datasync_core.config.table import TREE, Node, Setting, is_name
 from datasync_core.model.errors import ConfigError
+from datasync_core.model.nearest import nearest
 
 Names: TypeAlias = tuple[str, ...]
 _VARIABLE = "DATASYNC_"
@@ -183,9 +184,14 @@ def _below(path: Names, node: Mapping[str, Node], name: str, origin: Origin) -> 
 def _right_name(path: Names, node: Mapping[str, Node], name: str, origin: Origin) -> str:
     names = [known for known in node if known != "*"]
     host = TREE["host"]
-    if nearest(name, names) is None and path == () and isinstance(host, dict) and nearest(name, host):
+    if (
+        nearest(name, names, CUTOFF) is None
+        and path == ()
+        and isinstance(host, dict)
+        and nearest(name, host, CUTOFF)
+    ):
         path, names = ("host",), list(host)
-    if nearest(name, names) is None and len(path) == 2 and path[0] == "plugins":
+    if nearest(name, names, CUTOFF) is None and len(path) == 2 and path[0] == "plugins":
         return f"what a plugin takes itself goes below {dotted((*path, 'config'))}"
     spelling = _variable if origin.kind == "environment" else dotted
     return did_you_mean(name, names, lambda known: spelling((*path, known)))

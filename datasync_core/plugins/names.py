@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
+
+from datasync_core.model.nearest import nearest
 
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
@@ -16,11 +17,6 @@ def bad_name(name: str) -> str | None:
     if "__" in name:
         return f"{name!r} is no name for a plugin: __ separates the parts of environment variables"
     return None
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant; the first in the alphabet of equally near ones."""
-    return next(iter(difflib.get_close_matches(name.lower(), sorted(names), 1)), None)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
