@@ -53,7 +53,7 @@ class Url:
         rest, _, query_text = rest.partition("?")
         query = _query(scheme, query_text)
         if not rest.startswith("//"):
-            if re.match("[^/]*:[^/]*@", rest):
+            if re.match("[^/]*:.*@", rest) or any("@" in name for name in query):
                 raise ConfigError(f"the {scheme}: URL lacks its slashes: write {scheme}://USER:PASSWORD@HOST")
             return cls(scheme, path=unquote(rest), query=query, base=base)
         authority, slash, path = rest[2:].partition("/")
