@@ -19,7 +19,7 @@ from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.lane import Patience
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Wiring, wire
-from datasync_core.model.errors import ConfigError, HostError, StoreError
+from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.ops.statedir import StateDir
@@ -350,6 +350,8 @@ class Host:
             return self._publishers[self._store_name(name, store)]
 
         def report_fault(error: BaseException | str) -> None:
+            if self._dispatcher.running == (name, "on_fault"):
+                raise UsageError("on_fault cannot report a fault: it would be told of that one, too")
             cause = error if isinstance(error, BaseException) else None
             text = (
                 f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
@@ -359,7 +361,7 @@ class Host:
 
         def request_resync(reason: str) -> None:
             log.info("%s: asks for a resync: %s", name, reason)
-            self._dispatcher.submit(lambda: self._dispatcher.resync([self._wiring.lanes[name]], "request"))
+            self._dispatcher.submit(lambda: self._dispatcher.request(self._wiring.lanes[name]))
 
         logger = logging.getLogger(f"datasync.plugins.{name}")
         return Context(name, logger, publisher, report_fault, request_resync)

@@ -425,3 +425,19 @@ def test_relative_urls_are_relative_to_the_working_directory(tmp_path, monkeypat
         host.publisher().put("a/1", "x")
         assert host.wait(SOON)
     assert Path("data.db").exists()
+
+
+def test_an_observer_that_reports_what_it_is_told_does_not_run_in_a_circle(caplog):
+    class Circles(Notes):
+        @hookimpl
+        def on_fault(self, fault: Fault) -> None:
+            self.notes.append("told")
+            self.context.report_fault(fault.text)
+
+    plugin = Circles()
+    with Host("memory:", {"p": plugin}) as host:
+        assert host.wait(SOON)
+        plugin.context.report_fault("once")
+        assert host.wait(SOON)
+    assert plugin.notes.count("told") == 1
+    assert "on_fault cannot report a fault" in caplog.text

@@ -152,7 +152,8 @@ class Dispatcher:
             now = self.runtime.monotonic()
             called = self._make_round(sorted(active, key=self._order.__getitem__)) if active else False
             self._look(active)
-            if self.stopping or not (called and self._unsettled):
+            more = self._commands or self._untold or (called and self._unsettled)
+            if self.stopping or not more:
                 break
         deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
         self.settled = self._is_settled()
@@ -185,10 +186,16 @@ class Dispatcher:
             lane.forgive(rejected=rejected)
             self._unsettled.add(lane)
 
+    def request(self, lane: Lane) -> None:
+        """A plugin asks for a resync. Asking again soon after waits, so that one that always asks does no harm."""
+        lane.pace()
+        self.resync([lane], "request")
+
     def fault(self, lane: Lane) -> None:
         """A plugin reported that its system lost its state: nothing counts as applied, and a resync is planned."""
         for ledger in lane.ledgers.values():
             ledger.forget_applied()
+        lane.pace()
         self.resync([lane], "fault")
 
     def stop_plugins(self) -> None:

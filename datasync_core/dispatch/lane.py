@@ -95,6 +95,9 @@ class Lane:
         self._desk = desk
         self._patience = patience
         self._backoff = Backoff(patience.first, patience.most, desk.runtime.random)
+        self._pace = Backoff(patience.first, patience.most, desk.runtime.random)
+        self._asked: float | None = None  # when the plugin last asked for a resync
+        self._not_before = 0.0  # when the resync that it asked for may be made
 
     # What others ask
 
@@ -145,6 +148,8 @@ class Lane:
             moments.append(self.held_since + self._patience.hold)
         if self.trouble is not None:
             moments = [] if self.trouble.due is None else [self.trouble.due]
+        if self.resync is not None:
+            moments.append(self._not_before)
         return min((moment for moment in moments if moment > since), default=None)
 
     def keys(self) -> int:
@@ -161,6 +166,17 @@ class Lane:
         """A resync is due; the first one stays the first."""
         if self.plugin.watches and self.resync is None:
             self.resync = reason
+
+    def pace(self) -> None:
+        """The plugin asks for a resync itself: at once, but where it asks again soon after, it has to wait."""
+        if self.resync is not None:  # the one that is due serves this, too
+            return
+        now = self._desk.runtime.monotonic()
+        if self._asked is None or now - self._asked > self._patience.most:
+            self._pace.reset()
+        else:
+            self._not_before = now + self._pace.next()
+        self._asked = now
 
     def forgive(self, *, rejected: bool = False) -> None:
         """Try at once what waits for its next attempt; ``rejected``: also what was given up on."""
@@ -219,7 +235,9 @@ class Lane:
         self.stopped = True
 
     def _waits(self) -> bool:
-        """Whether a call that raised is not to be tried again yet."""
+        """Whether a call that raised, or a resync asked for too often, is not to be made yet."""
+        if self.resync is not None and self._not_before > self._desk.runtime.monotonic():
+            return True
         trouble = self.trouble
         if trouble is None:
             return False
@@ -259,7 +277,7 @@ class Lane:
         for part in call.parts.values():
             if part.ledger.behind:
                 part.collect_changes(now, puts=puts, deletes=deletes)
-        self._report_invalid()
+        self._report_values()
         return None if call.is_empty() else call
 
     def _may_delete(self) -> bool:
@@ -286,7 +304,7 @@ class Lane:
         call = Call(self.ledgers, self.plugin.watches, resync=True)
         for part in call.parts.values():
             part.collect_state(withhold=self.succeeded and not self.whole)
-        self._report_invalid()
+        self._report_values()
         hook = self.plugin.on_resync
         assert hook is not None  # refused at load
         if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
@@ -327,11 +345,15 @@ class Lane:
         backoff.attempts = attempts
         return backoff.next()
 
-    def _report_invalid(self) -> None:
+    def _report_values(self) -> None:
         for ledger in self.ledgers.values():
             found, ledger.found_invalid = ledger.found_invalid, []
             for text in found[:SAID]:
                 self._desk.report(Fault(FaultKind.VALUE_INVALID, f"{self.name}: {text}", plugin=self.name))
+            if ledger.leftovers:
+                ledger.leftovers = False
+                text = f"{self.name}: so many keys vanished half applied that some may be left over in what it drives"
+                self._desk.report(Fault(FaultKind.LEFTOVERS, text, plugin=self.name))
             if len(found) > SAID:
                 text = f"{self.name}: {len(found) - SAID} more values are invalid"
                 self._desk.report(Fault(FaultKind.VALUE_INVALID, text, plugin=self.name))

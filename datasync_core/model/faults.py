@@ -16,6 +16,7 @@ class FaultKind(StrEnum):
     VALUE_INVALID = "value invalid"
     REPORTED = "reported by plugin"
     DELETES_OVERDUE = "deletes overdue"
+    LEFTOVERS = "leftovers"
 
 
 @frozen

@@ -272,7 +272,7 @@ class Harness:
             logging.getLogger(f"datasync.plugins.{name}"),
             publisher,
             lambda error: dispatcher.submit(lambda: dispatcher.fault(self._lanes[name])),
-            lambda reason: dispatcher.submit(lambda: dispatcher.resync([self._lanes[name]], "request")),
+            lambda reason: dispatcher.submit(lambda: dispatcher.request(self._lanes[name])),
         )
 
 

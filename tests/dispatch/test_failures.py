@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datasync_core import Reject, Retry
+from datasync_core import Reject, Retry, hookimpl
 from datasync_core.dispatch.lane import Patience
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
@@ -304,3 +304,33 @@ def test_a_failure_that_turned_invalid_does_not_keep_the_plugin_retrying():
     harness.advance(5)
     assert changes(harness, "high")[-1] == [("CREATE", "b/1", "x", None)]
     assert harness.state("low").state == "in_sync"
+
+
+@pytest.mark.parametrize("ask", ["request_resync", "report_fault"])
+def test_a_plugin_that_asks_for_a_resync_in_each_resync_is_paced(ask):
+    class Asks(Recording):
+        @hookimpl
+        def on_start(self, context):
+            self.ask = getattr(context, ask)
+
+        @hookimpl
+        def on_resync(self, event):
+            self.ask("again")
+
+    harness = Harness(patience=PATIENCE, p=Asks())
+    harness.advance(60)
+    assert 60 / 8 <= len(harness.calls) <= 2 * (4 + 60 / 4)
+
+
+def test_a_storm_of_reports_makes_one_resync():
+    class Reports(Recording):
+        @hookimpl
+        def on_start(self, context):
+            self.context = context
+
+    plugin = Reports()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    for _ in range(1000):
+        plugin.context.report_fault("lost")
+    harness.settle()
+    assert [call.reason for call in harness.calls] == ["startup", "fault"]
