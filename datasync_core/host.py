@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from datasync_core.config.settings import HostSettings, PluginSettings, Settings, StoreSettings
 from datasync_core.config.urls import store_settings
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.dispatch.lane import Patience
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Wiring, wire
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError

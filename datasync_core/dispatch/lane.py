@@ -9,39 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from attrs import define
-
+from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import Reject
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.spec.context import Context
 from datasync_core.spec.event import Event
-from datasync_core.sync.backoff import Backoff
 
 SAID = 10
 """How many invalid values of one call are named one by one."""
-
-
-@define
-class Patience:
-    """How long to wait: seconds between attempts, failures before a resync is tried, seconds deletes wait."""
-
-    first: float = 0.5
-    most: float = 60.0
-    resync_after: int = 3
-    hold: float = 15.0
-
-
-@define
-class Trouble:
-    """A call that raised: nothing of the plugin is tried before ``due`` (None: before something changes)."""
-
-    text: str
-    attempts: int
-    due: float | None
 
 
 class Desk(Protocol):
@@ -89,17 +68,18 @@ class Lane:
         """The reason of the resync that is due."""
         self.last = ""
         """How this plugin came to be in sync: the reason of its last resync, or ``retry``."""
-        self.trouble: Trouble | None = None
+        self.attempts = Attempts(patience, desk.runtime)
         self.held_since: float | None = None
         self._context = context
         self._desk = desk
         self._patience = patience
-        self._backoff = Backoff(patience.first, patience.most, desk.runtime.random)
-        self._pace = Backoff(patience.first, patience.most, desk.runtime.random)
-        self._asked: float | None = None  # when the plugin last asked for a resync
-        self._not_before = 0.0  # when the resync that it asked for may be made
 
     # What others ask
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The call that raised, where the last one did."""
+        return self.attempts.trouble
 
     @property
     def whole(self) -> bool:
@@ -143,13 +123,11 @@ class Lane:
         """
         if self.failed is not None or self.missing is not None:
             return None
-        moments = [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
-        if self.held_since is not None:
-            moments.append(self.held_since + self._patience.hold)
-        if self.trouble is not None:
-            moments = [] if self.trouble.due is None else [self.trouble.due]
-        if self.resync is not None:
-            moments.append(self._not_before)
+        moments = self.attempts.moments(resync=self.resync is not None)
+        if self.trouble is None:
+            moments += [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
+            if self.held_since is not None:
+                moments.append(self.held_since + self._patience.hold)
         return min((moment for moment in moments if moment > since), default=None)
 
     def keys(self) -> int:
@@ -169,18 +147,12 @@ class Lane:
 
     def pace(self) -> None:
         """The plugin asks for a resync itself: at once, but where it asks again soon after, it has to wait."""
-        if self.resync is not None:  # the one that is due serves this, too
-            return
-        now = self._desk.runtime.monotonic()
-        if self._asked is None or now - self._asked > self._patience.most:
-            self._pace.reset()
-        else:
-            self._not_before = now + self._pace.next()
-        self._asked = now
+        if self.resync is None:  # else the one that is due serves this, too
+            self.attempts.pace()
 
     def forgive(self, *, rejected: bool = False) -> None:
         """Try at once what waits for its next attempt; ``rejected``: also what was given up on."""
-        self.trouble = None
+        self.attempts.trouble = None
         if rejected:
             for ledger in self.ledgers.values():
                 ledger.thaw_rejected()
@@ -200,7 +172,7 @@ class Lane:
             if (
                 self.trouble is not None and not self._pending()
             ):  # what failed is frozen by now: nothing to try again
-                self._recover()
+                self.attempts.recover()
             return False
         if self.plugin.on_change is None:
             return self._resync("change")
@@ -235,18 +207,8 @@ class Lane:
         self.stopped = True
 
     def _waits(self) -> bool:
-        """Whether a call that raised, or a resync asked for too often, is not to be made yet."""
-        if self.resync is not None and self._not_before > self._desk.runtime.monotonic():
-            return True
-        trouble = self.trouble
-        if trouble is None:
-            return False
-        if trouble.due is not None:
-            return trouble.due > self._desk.runtime.monotonic()
-        if any(ledger.stirred for ledger in self.ledgers.values()):  # rejected: something has changed since
-            self.trouble = None
-            return False
-        return True
+        stirred = any(ledger.stirred for ledger in self.ledgers.values())
+        return self.attempts.waits(stirred=stirred, resync=self.resync is not None)
 
     def _start(self) -> bool:
         if self.missing is not None or not all(required.started for required in self.requires):
@@ -262,7 +224,7 @@ class Lane:
             self._fail("on_start", error)
         else:
             self.started = True
-            self._recover()
+            self.attempts.recover()
             self.forward()
         return True
 
@@ -317,9 +279,8 @@ class Lane:
     def _change(self, call: Call) -> bool:
         hook = self.plugin.on_change
         assert hook is not None  # `whole` otherwise
-        if not self._deliver("on_change", hook, call, "change") and self.trouble is not None:
-            if self.trouble.attempts % self._patience.resync_after == 0 and self.trouble.due is not None:
-                self.resync = "retry"
+        if not self._deliver("on_change", hook, call, "change") and self.attempts.wants_resync():
+            self.resync = "retry"
         return True
 
     def _deliver(self, name: str, hook: Callable[[Event], None], call: Call, reason: str) -> bool:
@@ -334,16 +295,10 @@ class Lane:
             return False
         if call.resync or self.trouble is not None:
             self.last = reason if call.resync else "retry"
-        self._recover()
-        delays = self._backoff_for_keys
-        if call.succeed(self._desk.runtime.monotonic(), delays):
+        self.attempts.recover()
+        if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
             self._encourage()
         return True
-
-    def _backoff_for_keys(self, attempts: int) -> float:
-        backoff = Backoff(self._patience.first, self._patience.most, self._desk.runtime.random)
-        backoff.attempts = attempts
-        return backoff.next()
 
     def _report_values(self) -> None:
         for ledger in self.ledgers.values():
@@ -368,16 +323,7 @@ class Lane:
                             aside.due = 0.0
 
     def _fail(self, hook: str, error: BaseException, key: str | None = None) -> None:
-        attempts = self._backoff.attempts + 1
-        delay = self._backoff.next()
-        if isinstance(error, Retry) and error.delay is not None:
-            delay = max(error.delay, 0.0)
-        due = None if isinstance(error, Reject) else self._desk.runtime.monotonic() + delay
-        self.trouble = Trouble(self._report(hook, error, key), attempts, due)
-
-    def _recover(self) -> None:
-        self.trouble = None
-        self._backoff.reset()
+        self.attempts.fail(self._report(hook, error, key), error)
 
     def _report(self, hook: str, error: BaseException, key: str | None = None) -> str:
         at = f" at {key}" if key is not None else ""

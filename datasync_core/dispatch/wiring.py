@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.dispatch.lane import Lane, Patience, connect
+from datasync_core.dispatch.lane import Lane, connect
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.keys import outermost
 from datasync_core.model.runtime import Doorbell, Runtime

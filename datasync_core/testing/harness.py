@@ -16,8 +16,8 @@ from typing import Any, cast
 import msgspec
 from attrs import frozen
 
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.dispatch.lane import Patience
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Feed, wire
 from datasync_core.model.entries import Delete, Put

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasync_core.dispatch.lane import Patience
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.ledger import LEFTOVERS
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasync_core import Reject, Retry, hookimpl
-from datasync_core.dispatch.lane import Patience
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
 

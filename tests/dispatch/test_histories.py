@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from datasync_core import Change, Event, Reject, Retry, Watch, hookimpl
-from datasync_core.dispatch.lane import Patience
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.testing import Harness
 
 HISTORIES = 400
