@@ -213,3 +213,12 @@ def test_closed_subscriptions_cost_a_writer_nothing() -> None:
     for _ in range(10):
         transport.subscribe([""]).close()
     assert len(transport._store.subscriptions) == 0
+
+
+def test_changes_come_in_the_order_of_the_writes() -> None:
+    transport = memory()
+    subscription = transport.subscribe([""])
+    read(subscription)
+    put(transport, "c", "a", "b")
+    put(transport, "a", "d")
+    assert keys(drain(subscription)) == ["c", "b", "a", "d"]
