@@ -150,6 +150,9 @@ def _what_stays(superseded: list[Segment]) -> list[Segment]:
     for segment in superseded:
         if isinstance(segment, Changes):
             deletes.latest.update(segment.latest)
+        elif isinstance(segment, Chunk) and deletes.latest:
+            for entry in segment.entries:  # deleted before, and there again in a snapshot between
+                deletes.latest.pop(entry.key, None)
     deletes.latest = {key: change for key, change in deletes.latest.items() if change.gone}
     if deletes.latest:
         stays.append(deletes)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from datasync_core.model.entries import Batch, Entry, Gone
+from datasync_core.model.runtime import Doorbell, RealRuntime
+from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
+
+SOON = 10.0
+
+
+@pytest.fixture
+def bell() -> Doorbell:
+    return RealRuntime().doorbell()
+
+
+@pytest.fixture
+def inbox(bell: Doorbell) -> Inbox:
+    return Inbox(RealRuntime(), bell)
+
+
+def put(*keys: str, revision: int = 1) -> Batch:
+    return Batch([Entry(key, b"v", revision) for key in keys])
+
+
+def gone(*keys: str, revision: int = 1) -> Batch:
+    return Batch([Gone(key, revision) for key in keys])
+
+
+def told(segments: Sequence[Segment]) -> list[object]:
+    """Segments as they are easily compared: +key, -key, cleared, [keys of a chunk], marks."""
+    shown: list[object] = []
+    for segment in segments:
+        if isinstance(segment, Changes):
+            text = ["cleared"] if segment.cleared else []
+            text += [f"{'-' if change.gone else '+'}{key}" for key, change in segment.latest.items()]
+            shown.append(" ".join(text))
+        elif isinstance(segment, Chunk):
+            shown.append([entry.key for entry in segment.entries])
+        else:
+            shown.append(segment)
+    return shown
+
+
+def test_between_two_takes_the_latest_of_each_key_is_kept(inbox: Inbox) -> None:
+    inbox.put(Batch([Entry("a", b"1", 1), Entry("b", b"1", 1)]))
+    inbox.put(Batch([Entry("a", b"2", 2)]))
+    inbox.put(Batch([Gone("b", 3)]))
+    [changes] = inbox.take()
+    assert isinstance(changes, Changes)
+    assert changes.latest == {"a": Entry("a", b"2", 2), "b": Gone("b", 3)}
+    assert not changes.cleared
+
+
+def test_what_was_taken_is_not_taken_again_and_not_changed(inbox: Inbox) -> None:
+    inbox.put(put("a"))
+    taken = inbox.take()
+    inbox.put(put("b"))
+    assert told(taken) == ["+a"]
+    assert told(inbox.take()) == ["+b"]
+    assert inbox.take() == []
+
+
+def test_an_inbox_says_whether_something_waits(inbox: Inbox) -> None:
+    assert inbox.is_empty()
+    inbox.put(put("a"))
+    assert not inbox.is_empty()
+    inbox.take()
+    assert inbox.is_empty()
+
+
+def test_what_counts_rings_the_bell(inbox: Inbox, bell: Doorbell) -> None:
+    steps = [lambda: inbox.put(put("a")), lambda: inbox.chunk([]), inbox.complete, inbox.abort]
+    for step in steps:
+        step()
+        assert bell.wait(0.0), step
+
+
+def test_a_flush_ends_what_came_before_it_but_explicit_deletes(inbox: Inbox) -> None:
+    inbox.put(put("a", "b"))
+    inbox.put(gone("b", "c"))
+    inbox.put(Batch([Entry("d", b"1", 2)], cleared=True))
+    inbox.put(put("e"))
+    assert told(inbox.take()) == ["cleared -b -c +d +e"]
+
+
+def test_a_snapshot_comes_in_parts_and_in_order(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.chunk([Entry("a", b"1")])
+    inbox.chunk([Entry("b", b"1")])
+    inbox.complete()
+    inbox.put(put("c"))
+    inbox.put(put("d"))
+    assert told(inbox.take()) == [BEGIN, ["a"], ["b"], COMPLETE, "+c +d"]
+
+
+def test_a_snapshot_may_be_taken_in_pieces(inbox: Inbox) -> None:
+    inbox.begin()
+    taken = inbox.take()
+    inbox.chunk([Entry("a", b"1")])
+    taken += inbox.take()
+    inbox.chunk([Entry("b", b"1")])
+    inbox.complete()
+    taken += inbox.take()
+    assert told(taken) == [BEGIN, ["a"], ["b"], COMPLETE]
+
+
+def test_a_whole_snapshot_replaces_what_came_before_it_but_explicit_deletes(inbox: Inbox) -> None:
+    inbox.put(put("a"))
+    inbox.put(gone("b"))
+    inbox.begin()
+    inbox.chunk([Entry("c", b"1")])
+    assert told(inbox._segments) == ["+a -b", BEGIN, ["c"]], "nothing is replaced before it is whole"
+    inbox.complete()
+    assert told(inbox.take()) == ["-b", BEGIN, ["c"], COMPLETE]
+
+
+def test_a_snapshot_that_breaks_off_replaces_nothing(inbox: Inbox) -> None:
+    inbox.put(put("a"))
+    inbox.begin()
+    inbox.chunk([Entry("c", b"1")])
+    inbox.abort()
+    inbox.put(put("b"))
+    assert told(inbox.take()) == ["+a +b"]
+
+
+def test_a_snapshot_that_breaks_off_after_its_beginning_was_taken_is_ended(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.take()
+    inbox.chunk([Entry("c", b"1")])
+    inbox.abort()
+    assert told(inbox.take()) == [ABORT]
+
+
+def test_a_snapshot_that_breaks_off_at_once_leaves_nothing(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.abort()
+    assert inbox.is_empty()
+
+
+def test_only_the_last_of_several_whole_snapshots_is_kept(inbox: Inbox) -> None:
+    for key in ("a", "b", "c"):
+        inbox.begin()
+        inbox.chunk([Entry(key, b"1")])
+        inbox.complete()
+        inbox.put(gone(f"{key}-gone"))
+    assert told(inbox.take()) == ["-a-gone -b-gone", BEGIN, ["c"], COMPLETE, "-c-gone"]
+
+
+def test_a_snapshot_that_is_replaced_while_it_is_taken_is_ended(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.chunk([Entry("a", b"1")])
+    inbox.take()
+    inbox.chunk([Entry("b", b"1")])
+    inbox.complete()
+    inbox.put(gone("x"))
+    inbox.begin()
+    inbox.chunk([Entry("c", b"1")])
+    inbox.complete()
+    assert told(inbox.take()) == [ABORT, "-x", BEGIN, ["c"], COMPLETE]
+
+
+def test_the_end_of_a_snapshot_is_kept_though_another_follows(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.take()
+    inbox.abort()
+    inbox.begin()
+    inbox.complete()
+    assert told(inbox.take()) == [ABORT, BEGIN, COMPLETE]
+
+
+def test_a_delete_before_a_replaced_snapshot_that_has_the_key_is_forgotten(inbox: Inbox) -> None:
+    inbox.put(gone("a", "b"))
+    inbox.begin()
+    inbox.chunk([Entry("a", b"1")])
+    inbox.complete()
+    inbox.begin()
+    inbox.complete()
+    assert told(inbox.take()) == ["-b", BEGIN, COMPLETE]
+
+
+def test_a_key_written_after_its_delete_is_not_deleted_by_a_snapshot(inbox: Inbox) -> None:
+    inbox.put(gone("a", "b"))
+    inbox.begin()
+    inbox.complete()
+    inbox.put(put("a"))
+    inbox.begin()
+    inbox.complete()
+    assert told(inbox.take()) == ["-b", BEGIN, COMPLETE]
+
+
+def test_G9_a_backlog_of_one_key_holds_one_entry(inbox: Inbox) -> None:
+    for revision in range(1, 100_001):
+        inbox.put(Batch([Entry("a", b"v", revision)]))
+    [changes] = inbox.take()
+    assert isinstance(changes, Changes)
+    assert changes.latest == {"a": Entry("a", b"v", 100_000)}
+
+
+def test_G9_snapshots_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
+    for number in range(1000):
+        inbox.begin()
+        inbox.chunk([Entry("a", b"v", number)])
+        inbox.abort() if number % 3 else inbox.complete()
+        inbox.put(put("a", revision=number))
+    assert told(inbox.take()) == [BEGIN, ["a"], COMPLETE, "+a"]
+
+
+def test_G6_a_batch_is_never_divided(inbox: Inbox, bell: Doorbell) -> None:
+    """Writers put pairs that must be equal; whoever takes must never see one without the other."""
+    writers, rounds = 3, 3000
+
+    def write(name: str) -> None:
+        for number in range(rounds):
+            value = str(number).encode()
+            inbox.put(Batch([Entry(f"{name}/left", value, number), Entry(f"{name}/right", value, number)]))
+
+    threads = [threading.Thread(target=write, args=(f"w{number}",)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    seen: dict[str, bytes] = {}
+    last = str(rounds - 1).encode()
+    while set(seen.values()) != {last}:
+        assert bell.wait(SOON)
+        for segment in inbox.take():
+            assert isinstance(segment, Changes)
+            seen |= {key: change.value for key, change in segment.latest.items() if isinstance(change, Entry)}
+            for number in range(writers):
+                assert seen.get(f"w{number}/left") == seen.get(f"w{number}/right")
+    for thread in threads:
+        thread.join(SOON)
+    assert len(seen) == 2 * writers
