@@ -79,9 +79,12 @@ def disabled_names(words: Sequence[str]) -> list[str]:
 
 def plugin_options(command: Function) -> Function:
     """Which plugins: files, ``--only`` and ``-p no:NAME``; and ``--store [NAME=]URL``."""
-    command = click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.py ...]")(
-        command
-    )
+    command = click.argument(
+        "files",
+        nargs=-1,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="[FILE.py ...]",
+    )(command)
     command = click.option(
         "-p",
         "disable",
