@@ -10,7 +10,7 @@ from datasync_core.model.errors import (
     StoreError,
     Unsupported,
 )
-from datasync_core.model.keys import covers, is_subtree
+from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
 from datasync_core.model.url import Url
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
@@ -29,10 +29,12 @@ __all__ = [
     "Put",
     "StoreError",
     "Subscription",
+    "Subtree",
     "Transport",
     "Unsupported",
     "Url",
     "Writer",
     "covers",
     "is_subtree",
+    "outermost",
 ]

@@ -5,6 +5,8 @@ A *path* is what a watch covers: a subtree when it ends in ``/``, everything whe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from datasync_core.model.errors import UsageError
 
 
@@ -29,7 +31,7 @@ def name_offset(path: str) -> int:
     return path.rfind("/") + 1
 
 
-def outermost(paths: list[str]) -> list[str]:
+def outermost(paths: Iterable[str]) -> list[str]:
     """The paths that together cover the same keys and none of which lies under another; sorted.
 
     >>> outermost(["cfg/a", "cfg/", "routes/", "cfg/b/"])

@@ -66,9 +66,10 @@ def _clean_imports() -> Iterator[None]:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """An empty folder that comes first on sys.path."""
+    """An empty folder on sys.path in place of the real ones, where plugins may be installed."""
     made = Site(tmp_path / "site")
-    monkeypatch.setattr(sys, "path", [str(made.folder), *sys.path])
+    others = [folder for folder in sys.path if "site-packages" not in folder]
+    monkeypatch.setattr(sys, "path", [str(made.folder), *others])
     return made
 
 

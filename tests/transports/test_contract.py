@@ -18,6 +18,7 @@ from datasync_core.transport import (
     Put,
     StoreError,
     Subscription,
+    Subtree,
     Unsupported,
 )
 from tests.transports.stores import Held, Store, apply, cursor_of, drain, follow, keys, read, values
@@ -53,6 +54,23 @@ def test_a_key_path_covers_that_key_alone(store: Store) -> None:
     assert values(read(subscription)) == {"cfg/proxy": b"1"}
     store.commit(Delete("cfg/proxy"), Delete("cfg/proxy2"), Put("cfg/proxy/x", b"4"))
     assert keys(drain(subscription)) == ["cfg/proxy"]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["agent-", "agent1", "a\uffff", "a\ud7ff", "a\U0010ffff", "\U0010ffff", "a%_"]
+)
+def test_a_prefix_that_ends_in_no_slash_covers_what_begins_with_it(store: Store, prefix: str) -> None:
+    """So the host watches everything below a prefix of the store's own."""
+    inside = [prefix, prefix + "x", prefix + "/x", prefix + "\U0010ffff"]
+    outside = ["agen", "agent.", "agent/x", "agent2", "a", "a\ud7fe", "a\ue000", "a%x", "b"]
+    outside = [key for key in outside if not key.startswith(prefix)]
+    store.commit(*(Put(key, b"1") for key in [*inside, *outside]))
+    subscription = store.subscribe(Subtree(prefix))
+    held = read(subscription)
+    assert sorted(held) == sorted(inside)
+    store.commit(*(Put(key, b"2") for key in [*inside, *outside]))
+    follow(subscription, held, lambda: set(values(held).values()) == {b"2"})
+    assert sorted(held) == sorted(inside)
 
 
 def test_overlapping_paths_give_each_change_once(store: Store) -> None:
