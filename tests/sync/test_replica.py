@@ -291,6 +291,15 @@ def test_the_later_of_two_in_a_snapshot_counts() -> None:
     assert held(replica_of(Entry("a", b"1", 1), Entry("a", b"2", 1))) == {"a": b"2"}
 
 
+def test_each_snapshot_goes_by_what_it_saw_itself() -> None:
+    replica = replica_of(Entry("a", b"1", 1), Entry("b", b"1", 1))
+    replica.apply(snapshot(Entry("a", b"1", 1), Entry("b", b"1", 1)))
+    replica.apply([BEGIN, Chunk([Entry("b", b"1", 1)]), ABORT])
+    replica.apply(snapshot(Entry("a", b"1", 1)))
+    assert held(replica) == {"a": b"1"}
+    assert replica.inferred == {"b"}
+
+
 def test_a_store_that_numbers_nothing_is_counted() -> None:
     replica = replica_of(Entry("a", b"1"), Entry("b", b"1"), counts=True)
     first, second = replica.get("a"), replica.get("b")
