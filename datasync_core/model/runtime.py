@@ -91,8 +91,6 @@ class _QueueDoorbell:
             rings.get(timeout=None if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX))
         except queue.Empty:
             return False
-        for _ in range(rings.qsize()):  # this thread alone takes, so these are there
-            rings.get_nowait()
         return True
 
 

@@ -162,6 +162,7 @@ def test_G2_no_change_slips_through_however_often_a_store_is_lost(history: bool)
         finally:
             done.set()
             thread.join(SOON)
+        reading.until(lambda: connections(reading) > 40)
         reading.until(lambda: reading.held() == transport.entries)
         if not history:
             assert reading.health.snapshots >= 40
