@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, TypeAlias
 
-from datasync_core.dispatch.ledger import Aside, Frozen, Ledger
+from datasync_core.dispatch.ledger import Aside, Frozen, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
 from datasync_core.spec.event import Key, State
@@ -102,7 +102,7 @@ class Part:
             due = now + (delay(attempts - 1) if wanted is None else max(wanted, 0.0))
             asides.append((key, Aside(reason, attempts, due, eager=wanted is None), ledger.applied(key)))
         for key, reason in self.rejected.items():
-            ledger.freeze(key, Frozen(reason, invalid=False))
+            ledger.freeze(key, Frozen(reason, Ice.REJECTED))
         if resync:
             ledger.settle_all(self.withheld)
         else:
@@ -176,15 +176,11 @@ class Call:
 
     @property
     def invalid(self) -> Mapping[Key, str]:
-        return {
-            key if self.one_store else (store, key): why.reason
-            for store, part in self.parts.items()
-            for key, why in part.ledger.frozen.items()
-        }
+        return self._frozen(Ice.INVALID, Ice.REJECTED)
 
     @property
     def held(self) -> Mapping[Key, str]:
-        return {}
+        return self._frozen(Ice.HELD)
 
     def state(self, watch: Watch[Any]) -> State:
         return WatchState(self.parts[watch.store], watch)
@@ -220,6 +216,14 @@ class Call:
         """The hook raised: write that nobody knows what it did; its `retry` and `reject` do not count."""
         for part in self.parts.values():
             part.fail(resync=self.resync)
+
+    def _frozen(self, *ices: Ice) -> Mapping[Key, str]:
+        return {
+            key if self.one_store else (store, key): why.reason
+            for store, part in self.parts.items()
+            for key, why in part.ledger.frozen.items()
+            if why.ice in ices
+        }
 
     def _part(self, store: str | None, key: str) -> Part:
         found = [

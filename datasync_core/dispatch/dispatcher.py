@@ -149,6 +149,7 @@ class Dispatcher:
                 self._commands.popleft()()
             active = self._take() | self._unsettled
             self._tell_faults()
+            self._brake(active)
             now = self.runtime.monotonic()
             called = self._make_round(sorted(active, key=self._order.__getitem__)) if active else False
             self._look(active)
@@ -198,6 +199,15 @@ class Dispatcher:
         lane.pace()
         self.resync([lane], "fault")
 
+    def release(self, lane: Lane) -> int:
+        """Let go what the brake holds of a plugin and of those that require it; how many removals these are."""
+        released = 0
+        for one in (lane, *lane.dependents):
+            released += one.held()
+            one.brake.release(one.ledgers.values())
+            self._unsettled.add(one)
+        return released
+
     def stop_plugins(self) -> None:
         """Call `on_stop` in reverse order."""
         for lane in reversed(self._lanes):
@@ -222,6 +232,10 @@ class Dispatcher:
                 for ledger, lane in self._ledgers.get(shelf, ()):
                     ledger.absorb(shelf)
                     concerned.add(lane)
+            for shelf, key in replica.buried:
+                for ledger, lane in self._ledgers.get(shelf, ()):
+                    ledger.bury(key)
+                    concerned.add(lane)
             replica.settle()
         return concerned
 
@@ -235,6 +249,13 @@ class Dispatcher:
         for lane in watching:
             lane.plan("reconnect")
         return watching
+
+    def _brake(self, lanes: Iterable[Lane]) -> None:
+        """Hold removals that nobody asked for, also in what a braked plugin requires, or let them go."""
+        for lane in lanes:
+            lane.look_at_brake()
+        for lane in lanes:
+            lane.hold(with_dependents=any(other.brake.tripped is not None for other in lane.dependents))
 
     def _make_round(self, lanes: Sequence[Lane]) -> bool:
         """One pass forward and one back over the lanes that something concerns; whether a hook was called."""
@@ -255,7 +276,7 @@ class Dispatcher:
         """Note which lanes are settled, and say which states have changed."""
         changed: dict[str, PluginState] = {}
         for lane in lanes:
-            if lane.is_busy():
+            if lane.is_busy() or lane.is_held():
                 self._unsettled.add(lane)
             else:
                 self._unsettled.discard(lane)
@@ -278,6 +299,8 @@ class Dispatcher:
                 continue
             if lane.trouble is not None:
                 quiet = lane.trouble.due is None
+            elif lane.is_held() and not lane.is_busy():
+                quiet = True
             else:
                 quiet = lane.gate() is not None and restless.isdisjoint(lane.requires)
             if not quiet:

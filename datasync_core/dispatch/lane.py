@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
+from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.errors import Reject
@@ -48,6 +49,7 @@ class Lane:
         context: Context,
         desk: Desk,
         patience: Patience,
+        brake: Brake,
         *,
         missing: str | None = None,
     ) -> None:
@@ -69,6 +71,9 @@ class Lane:
         self.last = ""
         """How this plugin came to be in sync: the reason of its last resync, or ``retry``."""
         self.attempts = Attempts(patience, desk.runtime)
+        self.brake = brake
+        self.waits_with: str | None = None
+        """The braked plugin that requires this one, while this one's own first resync waits for it."""
         self.held_since: float | None = None
         self._context = context
         self._desk = desk
@@ -114,7 +119,21 @@ class Lane:
 
     def is_busy(self) -> bool:
         """Whether something is due or pending, now or later."""
-        return not self.settled or self._pending()
+        return (not self.settled and not self.is_held_at_start()) or self._pending()
+
+    def is_held(self) -> bool:
+        """Whether the brake holds something here."""
+        return self.brake.tripped is not None or self.waits_with is not None or self.held() > 0
+
+    def is_held_at_start(self) -> bool:
+        """Whether the brake holds the first resync."""
+        if self.succeeded:
+            return False
+        return (self.brake.tripped is not None and self.brake.at_start) or self.waits_with is not None
+
+    def held(self) -> int:
+        """How many removals the brake holds. Any thread may ask."""
+        return sum(ledger.held() for ledger in self.ledgers.values())
 
     def deadline(self, since: float) -> float | None:
         """When to look again if nothing else happens: the first moment after ``since`` (monotonic seconds).
@@ -150,6 +169,28 @@ class Lane:
         if self.resync is None:  # else the one that is due serves this, too
             self.attempts.pace()
 
+    def look_at_brake(self) -> None:
+        """Trip the brake, or let it go, by what is there now."""
+        if self.failed is not None or self.unread():
+            return
+        said = self.brake.look(self.ledgers.values(), first=not self.succeeded)
+        if said is not None:
+            text = f"{self.name}: {said}; to remove them: datasync-host release {self.name}"
+            self._desk.report(Fault(FaultKind.BRAKE, text, plugin=self.name))
+
+    def hold(self, *, with_dependents: bool) -> None:
+        """Hold removals while the brake is on here, or (``with_dependents``) in a plugin that requires this one."""
+        self.waits_with = None
+        if self.brake.tripped is not None:
+            self.brake.hold(self.ledgers.values())
+        elif with_dependents:
+            self.brake.hold(self.ledgers.values())
+            braked = [one for one in self.dependents if one.is_held_at_start()]
+            if braked and not self.succeeded and self.brake.is_short(self.ledgers.values()):
+                self.waits_with = braked[0].name
+        elif self.held():
+            self.brake.release(self.ledgers.values())
+
     def forgive(self, *, rejected: bool = False) -> None:
         """Try at once what waits for its next attempt; ``rejected``: also what was given up on."""
         self.attempts.trouble = None
@@ -163,7 +204,7 @@ class Lane:
             return False
         if not self.started:
             return self._start()
-        if self.gate() is not None or (not self.succeeded and self.unread()):
+        if self.gate() is not None or self.is_held_at_start() or (not self.succeeded and self.unread()):
             return False
         if self.resync is not None:
             return self._resync(self.resync)
@@ -272,6 +313,7 @@ class Lane:
         if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
             self.succeeded = True
             self.resync = None
+            self.brake.expected = 0
         elif self.resync is None:
             self.resync = "retry"
         return True

@@ -11,6 +11,7 @@ never where it is frozen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from attrs import define
@@ -25,12 +26,20 @@ LEFTOVERS = 10_000
 """How many keys that are gone and may have been applied half way a ledger remembers (a bound on memory)."""
 
 
+class Ice(Enum):
+    """What froze a key."""
+
+    INVALID = "it does not decode"
+    REJECTED = "the plugin rejected it"
+    HELD = "the brake holds its removal"
+
+
 @define
 class Frozen:
-    """Why a key is not delivered: it does not decode, or the plugin rejected it."""
+    """Why a key is not delivered."""
 
     reason: str
-    invalid: bool
+    ice: Ice
 
 
 @define
@@ -69,6 +78,8 @@ class Ledger:
         """Keys (all in ``behind``) that are not delivered."""
         self.aside: dict[str, Aside] = {}
         """Keys (all uncertain) that wait for their own next attempt."""
+        self.inferred: set[str] = set()
+        """Keys (all in ``behind``) that are gone, inferred from absence: what the brake may hold."""
         self.found_invalid: list[str] = []
         """Why keys were found invalid since somebody last emptied this."""
         self.stirred = False
@@ -77,6 +88,7 @@ class Ledger:
         """Whether more keys vanished half applied than are remembered."""
         self._shaken = False  # a resync raised: every key of the replica is uncertain
         self._fresh: set[str] = set()  # keys that came after that resync, so were never handed out
+        self._lost = 0  # how many keys were applied when the driven system lost its state
         self._look_at = LEFTOVERS  # how many uncertain keys are a reason to look which are gone
 
     def absorb(self, shelf: Shelf) -> None:
@@ -98,7 +110,11 @@ class Ledger:
                     elif behind[key] is None and key not in shelf.entries and key not in self.uncertain:
                         del behind[
                             key
-                        ]  # came and went unseen: a plugin that waits for ever must not collect these
+                        ]  # came and went unseen: one that waits for ever must not collect these
+        if self.inferred:
+            self.inferred.difference_update(delta)
+        if self.replica.inferred:
+            self._infer(delta)
 
     def applied(self, key: str) -> Entry | None:
         """What the plugin applied last."""
@@ -128,6 +144,7 @@ class Ledger:
             yield key, entry, applied, self.watch_of[shelf]
         for key in settled:
             del self.behind[key]
+            self.inferred.discard(key)
 
     def has_puts(self) -> bool:
         """Whether a create or update is pending that is not set aside: what closes the gate for others."""
@@ -150,7 +167,7 @@ class Ledger:
         try:
             codec.check(entry, self.bits[watch])
         except InvalidValue as error:
-            self.freeze(entry.key, Frozen(str(error), invalid=True))
+            self.freeze(entry.key, Frozen(str(error), Ice.INVALID))
             self.found_invalid.append(str(error))
             if not self.based:  # an earlier life of this host may have applied it
                 self.uncertain.add(entry.key)
@@ -163,9 +180,39 @@ class Ledger:
         self.frozen[key] = why
         self.aside.pop(key, None)
 
+    def bury(self, key: str) -> None:
+        """A key that is gone was deleted explicitly now: that is never held."""
+        if key in self.inferred:
+            self.inferred.discard(key)
+            self.frozen.pop(key, None)
+
+    def let_go(self) -> None:
+        """What the brake holds, and what it would hold next, are removals like any other."""
+        for key in self.inferred:
+            if key in self.frozen and self.frozen[key].ice is Ice.HELD:
+                del self.frozen[key]
+        self.inferred.clear()
+
+    def held(self) -> int:
+        """How many removals the brake holds."""
+        return sum(1 for key in self.inferred if key in self.frozen)
+
+    def stock(self) -> int:
+        """How many keys the plugin has applied, or may have."""
+        present = sum(len(shelf.entries) for shelf in self.watch_of)
+        uncertain, get = self.uncertain, self.replica.get
+        if self.based:
+            return present + sum(
+                (applied is not None or key in uncertain) - (get(key) is not None)
+                for key, applied in self.behind.items()
+            )
+        if not self._shaken:
+            return 0
+        return max(self._lost, present - len(self._fresh) + sum(get(key) is None for key in uncertain))
+
     def thaw_rejected(self) -> None:
         """Give rejected keys another chance: an operator asked for a resync."""
-        for key in [key for key, why in self.frozen.items() if not why.invalid]:
+        for key in [key for key, why in self.frozen.items() if why.ice is Ice.REJECTED]:
             del self.frozen[key]
 
     def doubt(self, keys: Iterable[str]) -> None:
@@ -173,6 +220,7 @@ class Ledger:
         for key in keys:
             self.behind[key] = self.applied(key)
             self.uncertain.add(key)
+            self.inferred.discard(key)  # its removal was handed out: too late to hold it
         self._bound()
 
     def doubt_all(self) -> None:
@@ -185,6 +233,7 @@ class Ledger:
 
         The last good values of frozen keys stay.
         """
+        self._lost = self.stock()
         gone = {key: None for key in self.behind if key not in self.frozen}
         lost = {key: self.behind[key] for key in self.frozen}
         self.uncertain = set(gone) | set(lost)
@@ -199,18 +248,21 @@ class Ledger:
             behind.clear()
             uncertain.clear()
             aside.clear()
+            self.inferred.clear()
             return
         for key in keys:
             if key not in self.frozen:
                 behind.pop(key, None)
                 uncertain.discard(key)
                 aside.pop(key, None)
+                self.inferred.discard(key)
 
     def settle_all(self, withheld: Mapping[str, Entry | None]) -> None:
         """A resync succeeded: all is applied but what is frozen, and the deletes that come later."""
         kept = {key: self.behind[key] for key in self.frozen}
         self.uncertain = {key for key in self.uncertain if key in kept} | set(withheld)
         self.behind = {**kept, **withheld}
+        self.inferred.intersection_update(self.behind)
         self.aside.clear()
         self.based = True
         self._shaken = False
@@ -222,6 +274,12 @@ class Ledger:
         self.uncertain.add(key)
         self.aside[key] = aside
         self._bound()
+
+    def _infer(self, delta: Mapping[str, Entry | None]) -> None:
+        behind = self.behind
+        for key in self.replica.inferred.intersection(delta):
+            if key in behind and (behind[key] is not None or key in self.uncertain):
+                self.inferred.add(key)
 
     def _stir(self, delta: Mapping[str, Entry | None]) -> None:
         for key in delta:
@@ -255,6 +313,7 @@ class Ledger:
                 del self.behind[key]
                 self.uncertain.discard(key)
                 self.aside.pop(key, None)
+                self.inferred.discard(key)
                 self.leftovers = True
         self._look_at = max(LEFTOVERS, 2 * len(self.uncertain))
 

@@ -36,10 +36,14 @@ def state_of(lane: Lane) -> PluginState:
         return PluginState(lane.name, StateName.STOPPED)
     if lane.failed is not None:
         return PluginState(lane.name, StateName.FAILED, lane.failed)
+    if lane.is_held_at_start():
+        return PluginState(lane.name, StateName.HELD, _held(lane))
     trouble = lane.trouble
     if trouble is not None:
         then = "tried again on change" if trouble.due is None else f"attempt {trouble.attempts + 1} follows"
         return PluginState(lane.name, StateName.RETRYING, f"{trouble.text} ({then})")
+    if lane.is_held():
+        return PluginState(lane.name, StateName.HELD, _held(lane))
     if lane.settled and not lane.is_busy():
         return PluginState(lane.name, StateName.IN_SYNC, lane.last)
     gate = lane.gate()
@@ -51,6 +55,16 @@ def state_of(lane: Lane) -> PluginState:
     if lane.settled:
         return PluginState(lane.name, StateName.IN_SYNC, lane.last)
     return PluginState(lane.name, StateName.WAITING, lane.resync or "not started")
+
+
+def _held(lane: Lane) -> str:
+    release = f"datasync-host release {lane.name}"
+    if lane.waits_with is not None:
+        return f"waits with {lane.waits_with}, which requires it and is held"
+    if lane.is_held_at_start():
+        return f"the store has {lane.keys()} of {lane.brake.tripped} keys; to go on with these: {release}"
+    stock = f" of {lane.brake.tripped}" if lane.brake.tripped is not None else ""
+    return f"{lane.held()}{stock} keys are gone without having been deleted; to remove them: {release}"
 
 
 def describe(state: PluginState, lane: Lane) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from datasync_core.dispatch.attempts import Patience
+from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.lane import Lane, connect
 from datasync_core.dispatch.ledger import Ledger
@@ -25,7 +26,8 @@ from datasync_core.sync.replica import Replica
 class Binding:
     """One plugin's place: which configured store each of its names for a store means, and its settings.
 
-    ``missing`` says which requirement is not there; ``delta``: a reconnect brings it only the difference.
+    ``missing`` says which requirement is not there; ``delta``: a reconnect brings it only the difference; ``brake`` is
+    the share and the number of keys that trip it, ``expected`` how many had been applied in an earlier life.
     """
 
     stores: Mapping[str, str]
@@ -33,6 +35,8 @@ class Binding:
     patience: Patience
     missing: str | None = None
     delta: bool = False
+    brake: tuple[float, int] = (0.5, 10)
+    expected: int = 0
 
 
 @frozen
@@ -77,7 +81,13 @@ def wire(
     for plugin, place in bound.items():
         ledgers = _ledgers(plugin, place, feeds, bits)
         lanes[plugin.name] = Lane(
-            plugin, ledgers, place.context, dispatcher, place.patience, missing=place.missing
+            plugin,
+            ledgers,
+            place.context,
+            dispatcher,
+            place.patience,
+            Brake(*place.brake, place.expected),
+            missing=place.missing,
         )
     connect(lanes, requires)
     delta = frozenset(plugin.name for plugin, place in bound.items() if place.delta)

@@ -14,6 +14,7 @@ class FaultKind(StrEnum):
     STORE_BACK = "store back"
     HOOK_FAILED = "hook failed"
     VALUE_INVALID = "value invalid"
+    BRAKE = "brake"
     REPORTED = "reported by plugin"
     DELETES_OVERDUE = "deletes overdue"
     LEFTOVERS = "leftovers"

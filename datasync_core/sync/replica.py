@@ -31,6 +31,8 @@ class Replica:
         """How many snapshots were completed."""
         self.inferred: set[str] = set()
         """Keys that this round found absent, in contrast to those deleted explicitly."""
+        self.buried: list[tuple[Shelf, str]] = []
+        """Keys that this round deleted explicitly though they were gone already."""
         self.touched: list[Shelf] = []
         """Shelves with a delta."""
         self._counts = counts  # the store numbers nothing: number each change of bytes here
@@ -43,6 +45,7 @@ class Replica:
             shelf.delta = {}
         self.touched = []
         self.inferred = set()
+        self.buried = []
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
@@ -85,6 +88,8 @@ class Replica:
                 if old is not None:
                     del shelf.entries[key]
                     self._note(shelf, key, old)
+                else:
+                    self.buried.append((shelf, key))
                 self.inferred.discard(key)
                 self.revision = max(self.revision, new.revision)
             else:

@@ -141,9 +141,12 @@ class Harness:
         patience: Patience | None = None,
         seed: int = 0,
         paused: bool = False,
+        brake: tuple[float, int] = (0.5, 10),
+        expected: Mapping[str, int] | None = None,
         **plugins: object,
     ) -> None:
-        """``paused``: begin only at `settle`, so that the first resync finds what was put before.
+        """``brake`` is the share and the number of vanished keys that trip the brake, ``expected`` how many keys plugins
+        had applied in an earlier life. ``paused``: begin only at `settle`, so that the first resync finds what was put before.
 
         Raises `PluginError` for a plugin that a host would refuse.
         """
@@ -151,6 +154,8 @@ class Harness:
         """Every call of `on_resync` and `on_change` so far."""
         self.runtime = VirtualRuntime(seed)
         self._patience = patience or Patience()
+        self._brake = brake
+        self._expected = expected or {}
         wanted = {name: Wanted(config=values) for name, values in (config or {}).items()}
         assembly = assemble(
             Discovery((), ()), plugins, (), wanted, wrappers=wrappers_of(_Recorder(self.calls))
@@ -217,6 +222,11 @@ class Harness:
         self._dispatcher.submit(lambda: self._dispatcher.resync(lanes, "request", rejected=True))
         self.settle()
 
+    def release(self, plugin: str) -> None:
+        """Let the removals go that the brake holds of a plugin and of those that require it."""
+        self._dispatcher.submit(lambda: self._dispatcher.release(self._lanes[plugin]))
+        self.settle()
+
     def advance(self, seconds: float) -> None:
         """Let time pass, with every retry that falls into it."""
         end = self.runtime.monotonic() + seconds
@@ -257,7 +267,14 @@ class Harness:
         unknown = sorted(set(stores) - set(self._links))
         if unknown:
             raise PluginError(f"{plugin.name} watches the store {unknown[0]}: name it in stores=")
-        return Binding(stores, self._context(plugin.name), self._patience, self._waiting_for.get(plugin.name))
+        return Binding(
+            stores,
+            self._context(plugin.name),
+            self._patience,
+            self._waiting_for.get(plugin.name),
+            brake=self._brake,
+            expected=self._expected.get(plugin.name, 0),
+        )
 
     def _context(self, name: str) -> Context:
         dispatcher = self._dispatcher

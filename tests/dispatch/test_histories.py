@@ -99,13 +99,14 @@ def play(seed: int) -> None:
         "top": Device(rng, "c/", ["middle"], modes[2]),
         "all": Device(rng, "", [], modes[3]),
     }
-    harness = Harness(patience=Patience(hold=5), seed=seed, paused=True, **plugins)
+    brake = (0.5, rng.choice([2, 3, 10]))
+    harness = Harness(patience=Patience(hold=5), seed=seed, paused=True, brake=brake, **plugins)
     for plugin in plugins.values():
         plugin.trouble = rng.choice([0, 0.3, 0.6])
     truth: dict[str, str] = {}
     keys = [f"{part}/{number}" for part in "abc" for number in range(4)]
     for _ in range(STEPS):
-        match rng.randrange(12):
+        match rng.randrange(13):
             case 0:
                 harness.lose()
             case 1 | 2:
@@ -123,6 +124,8 @@ def play(seed: int) -> None:
                 harness.fault(name)
             case 6 if rng.random() < 0.5:
                 harness.resync(*rng.sample(list(plugins), rng.randrange(3)))
+            case 7 if rng.random() < 0.3:
+                harness.release(rng.choice(list(plugins)))
             case _:
                 chosen = rng.sample(keys, rng.randrange(1, 4))
                 change = {key: rng.choice([None, "x", "y", "z"]) for key in chosen}
@@ -135,6 +138,9 @@ def play(seed: int) -> None:
     for plugin in plugins.values():
         plugin.trouble = 0.0
     harness.back(resume=rng.random() < 0.5)
+    harness.advance(300)
+    for name in plugins:
+        harness.release(name)
     harness.advance(300)
     for name, plugin in plugins.items():
         assert not plugin.wrong, f"seed {seed}, {name}: {plugin.wrong[0]}"
