@@ -18,6 +18,7 @@ from datasync_core.cli.options import config_options, store_option
 from datasync_core.cli.reading import name_unreadable, read
 from datasync_core.cli.session import say
 from datasync_core.cli.values import as_fields
+from datasync_core.model.keys import check_path
 
 
 @click.command("dump")
@@ -37,6 +38,7 @@ def dump_command(path: str, output: Path | None, store: str | None, config: Path
     PATH is a subtree when it ends in a slash (routes/), else one key; without it, everything. Exits with 1 where a
     key could not be read; the others are there.
     """
+    check_path(path)
     with opened(config, store) as source:
         entries = read(source, path, progress=True)
     bar = click.progressbar(

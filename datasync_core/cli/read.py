@@ -13,7 +13,7 @@ from datasync_core.cli.options import config_options, json_option, store_option
 from datasync_core.cli.reading import name_unreadable, read
 from datasync_core.cli.session import print_json, say
 from datasync_core.cli.values import as_fields, as_line
-from datasync_core.model.keys import check_key
+from datasync_core.model.keys import check_key, check_path
 
 
 @click.command("get")
@@ -57,6 +57,7 @@ def list_command(path: str, values: bool, store: str | None, as_json: bool, conf
 
     PATH is a subtree when it ends in a slash (routes/), else one key; without it, everything.
     """
+    check_path(path)
     with opened(config, store) as source:
         entries = read(source, path)
     for entry in entries:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from datasync_core.cli.session import say
-from datasync_core.model.keys import check_path, covers
+from datasync_core.model.keys import covers
 
 if TYPE_CHECKING:
     from datasync_core.sync.store import Store
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def read(store: Store, path: str, *, progress: bool = False) -> list[Entry]:
     """Everything under a path, sorted by key. Raises a `StoreError` unless the whole of it could be read."""
-    check_path(path)
     found: dict[str, Entry] = {}
     with click.progressbar(
         _entries(store, path),

@@ -9,14 +9,12 @@ from datasync_core.cli.session import PROGRAM
 
 def versions() -> Iterator[str]:
     """A line for the host, then one for each transport and plugin with its distribution and version."""
-    from importlib.metadata import PackageNotFoundError, version
-
     from datasync_core.plugins.discovery import GROUP_PLUGINS, GROUP_TRANSPORTS, discover
 
-    try:
-        yield f"{PROGRAM} {version(PROGRAM)}"
-    except PackageNotFoundError:
-        yield f"{PROGRAM} (not installed)"
-    for kind, group in (("transport", GROUP_TRANSPORTS), ("plugin", GROUP_PLUGINS)):
-        for found in discover(group).found:
-            yield f"{kind} {found.name} ({found.origin})"
+    transports = discover(GROUP_TRANSPORTS).found
+    ours = [found.version for found in transports if found.distribution == PROGRAM]
+    yield f"{PROGRAM} {ours[0] if ours else '(not installed)'}"
+    for found in transports:
+        yield f"transport {found.name} ({found.origin})"
+    for found in discover(GROUP_PLUGINS).found:
+        yield f"plugin {found.name} ({found.origin})"
