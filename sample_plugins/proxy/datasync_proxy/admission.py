@@ -1,0 +1,53 @@
+"""Which keys HAProxy takes: all of them are asked about at once, and only where it refuses, half by half."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from datasync_core import Event, Watch
+from datasync_proxy.program import Refused
+
+T = TypeVar("T")
+Check = Callable[[Mapping[str, T]], None]
+
+
+def admitted(event: Event, watch: Watch[T], check: Check[T]) -> dict[str, T]:
+    """The values to render, by name: the new ones where ``check`` takes them, else the last ones that it took.
+
+    What it refuses is rejected, with its reason. `Refused` is raised where it refuses even what it took before: then
+    no key is to blame, but a template, say, or a host that has lost its address.
+    """
+    values = dict(event[watch])
+    try:
+        check(values)
+    except Refused:
+        news = {}
+        for change in event.changes(watch):
+            if not change.deleted and change.value != change.previous:
+                news[change.name] = values.pop(change.name)
+                if change.previous is not None:
+                    values[change.name] = change.previous
+        check(values)
+        for name, reason in _admit(values, news, check):
+            event.reject(watch.path + name, reason)
+            log = logging.getLogger(f"datasync.plugins.{event.plugin}")
+            log.warning("%s%s is rejected: %s", watch.path, name, reason)
+    return values
+
+
+def _admit(values: dict[str, T], news: Mapping[str, T], check: Check[T]) -> list[tuple[str, str]]:
+    """Add to ``values`` what is taken of ``news``; names and reasons of the rest."""
+    try:
+        check({**values, **news})
+    except Refused as refused:
+        if len(news) <= 1:
+            return [(name, str(refused)) for name in news]
+        names = list(news)
+        halves = names[: len(names) // 2], names[len(names) // 2 :]
+        return [
+            pair for half in halves for pair in _admit(values, {name: news[name] for name in half}, check)
+        ]
+    values.update(news)
+    return []
