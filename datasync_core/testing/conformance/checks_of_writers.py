@@ -1,0 +1,125 @@
+"""Checks of the transport's own writer, and of what it declares. A transport without one passes all but the last."""
+
+from __future__ import annotations
+
+import time
+
+from datasync_core.model.entries import Delete, Put
+from datasync_core.model.errors import Conflict
+from datasync_core.spec.transport import Transport
+from datasync_core.testing.conformance.outside import OutsideStore
+from datasync_core.testing.conformance.rules import Rule, holds, require
+from datasync_core.testing.conformance.site import Site, doc
+
+_TTL = 1.0  # seconds: the shortest that every store with expiry has
+
+
+class WriterChecks:
+    """Part of `TransportConformance`."""
+
+    def connect(self, outside: OutsideStore) -> Transport:
+        """A transport for the store."""
+        raise NotImplementedError
+
+    @holds(Rule.WRITER)
+    def test_what_is_committed_is_there_at_the_revision_it_returned(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        copy = site.copy().read()
+        for name, number in (("a", 1), ("b", 1), ("a", 2)):
+            revision = site.write(writer, Put(name, doc(number)))
+            copy.follow()
+            seen = copy.entries[site.prefix + name].revision
+            same = revision == seen if site.can.revisions else revision == 0
+            require(same, f"commit returned revision {revision}, and readers see {seen}")
+        site.write(writer, Delete("a"))
+        copy.follow()
+        site.write(writer, Delete("never there"))
+        copy.follow()
+
+    @holds(Rule.WRITER)
+    def test_a_writer_serves_one_thread_after_the_other(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        copy = site.copy().read()
+        for number in range(3):
+            put = Put("a", doc(number))
+            site.within(site.patience, lambda put=put: site.write(writer, put), "commit")  # type: ignore[misc]
+            copy.follow()
+
+    @holds(Rule.CAPABILITIES)
+    def test_expect_is_compared_where_it_is_declared(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        if not site.can.compare:
+            site.refused(writer, "compare (expect=)", Put("a", doc(1)), expect={"a": 0})
+            return
+        first = site.write(writer, Put("a", doc(1)), expect={"a": 0})
+        for expected in (0, first + 1_000_000):
+            try:
+                site.write(writer, Put("a", doc(2)), expect={"a": expected})
+            except Conflict:
+                continue
+            require(False, f"a has revision {first}, and a commit that expects {expected} was taken")
+        site.copy().read().check()
+        second = site.write(writer, Put("a", doc(2)), expect={"a": first})
+        site.write(writer, Delete("a"), expect={"a": second})
+        site.write(writer, Put("a", doc(3)), expect={"a": 0})
+        site.copy().read().check()
+
+    @holds(Rule.CAPABILITIES)
+    def test_a_time_to_live_ends_where_it_is_declared(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        if not site.can.expiry:
+            site.refused(writer, "expiry (ttl=)", Put("a", doc(1), ttl=60.0))
+            return
+        copy = site.copy().read()
+        site.write(writer, Put("stays", doc(1)))
+        site.write(writer, Put("goes", doc(1), ttl=_TTL))
+        copy.follow()
+        del site.truth[site.prefix + "goes"]
+        copy.follow()
+        site.copy().read().check()
+
+    @holds(Rule.CAPABILITIES)
+    def test_a_lease_ends_with_its_transport_where_it_is_declared(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        if not site.can.leases:
+            site.refused(writer, "leases (alive=)", Put("a", doc(1), alive=True))
+            return
+        copy = site.copy().read()
+        mortal = self.connect(site.outside)
+        theirs = mortal.writer()
+        try:
+            site.write(theirs, Put("stays", doc(1)))
+            site.write(theirs, Put("goes", doc(1), alive=True))
+            copy.follow()
+        finally:
+            theirs.close()
+            mortal.close()
+        del site.truth[site.prefix + "goes"]
+        copy.follow()
+
+    @holds(Rule.CAPABILITIES)
+    def test_who_cannot_write_declares_nothing_of_writing(self, site: Site) -> None:
+        if site.writer() is None:
+            found = [name for name in ("expiry", "leases", "compare") if getattr(site.can, name)]
+            require(not found, f"writer() raises Unsupported, but {', '.join(found)} is declared")
+
+    @holds(Rule.WRITER)
+    def test_a_commit_that_is_done_can_be_read_at_once(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is None:
+            return
+        began = time.monotonic()
+        for number in range(10):
+            site.write(writer, Put(f"k{number}", doc(number)))
+            site.copy().read().check()
+        require(time.monotonic() - began < 4 * site.patience, "ten commits took too long")
