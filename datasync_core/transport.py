@@ -12,6 +12,7 @@ from datasync_core.model.errors import (
 )
 from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
 from datasync_core.model.url import Url
+from datasync_core.spec.listing import ListingTransport
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Delete",
     "Entry",
     "Gone",
+    "ListingTransport",
     "Misconfigured",
     "Put",
     "StoreError",
