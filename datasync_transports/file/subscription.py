@@ -1,0 +1,92 @@
+"""Waiting for a directory to change, and handing on what did."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from datasync_core.transport import Batch, ConnectionLost, Entry, StoreError, Subscription
+from datasync_transports.file.events import FileEvents, listen
+from datasync_transports.file.mirror import Mirror
+from datasync_transports.file.tree import Paths
+
+_CHUNK = 1000
+_QUIET = 0.03
+"""Seconds without a change after which a directory counts as quiet."""
+_UNHEARD = 2.0
+"""Seconds after which a change is seen that no event told of: behind a link to elsewhere, or on another machine."""
+
+
+class FileSubscription(Subscription):
+    """A mirror of the directory. One thread uses it; `wake` and `close` are for any."""
+
+    def __init__(self, root: Path, paths: Sequence[str], *, interval: float, watch: bool) -> None:
+        self._root = root
+        self._paths = Paths(paths)
+        self._interval = interval
+        self._watch = watch
+        self._bell = threading.Event()
+        self._woken = False
+        self._closed = False
+        self._lock = threading.Lock()  # of _events: who closes them, and that none are made afterwards
+        self._events: FileEvents | None = None
+        self._mirror: Mirror | None = None
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._mirror = None
+        mirror = Mirror(self._root, self._paths, self._pause)
+        self._listen()
+        entries = mirror.look(hurry=True)
+        for start in range(0, len(entries), _CHUNK):
+            self._check()
+            yield [entry for entry in entries[start : start + _CHUNK] if not entry.gone]
+        self._check()
+        self._mirror = mirror
+
+    def poll(self, timeout: float) -> Batch | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            self._bell.clear()
+            self._check()
+            if self._mirror is None:
+                raise StoreError(f"{self._root}: poll comes after a snapshot")
+            changes = self._mirror.look()
+            self._check()
+            remaining = deadline - time.monotonic()
+            if changes or self._woken or remaining <= 0:
+                self._woken = False
+                return Batch(changes) if changes else None
+            if self._events is None:
+                self._bell.wait(min(remaining, self._interval))
+            else:
+                self._events.wait(min(remaining, _UNHEARD))
+
+    def wake(self) -> None:
+        self._woken = True
+        self._bell.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._bell.set()
+        with self._lock:
+            if self._events is not None:
+                self._events.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ConnectionLost(f"{self._root}: the subscription was closed")
+
+    def _pause(self) -> bool:
+        rung = self._bell.wait(_QUIET)
+        self._check()
+        return not rung or self._mirror is None  # a snapshot is read to its end, whoever calls
+
+    def _listen(self) -> None:
+        with self._lock:
+            self._check()
+            if self._watch:
+                if self._events is not None:
+                    self._events.close()
+                self._events = listen(self._root, self._bell)
