@@ -13,22 +13,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from datasync_core.config.settings import HostSettings, PluginSettings, Settings, StoreSettings
+from datasync_core.config.settings import HostSettings, PluginSettings, Settings
 from datasync_core.config.urls import store_settings
 from datasync_core.dispatch.attempts import Patience
+from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.dispatch.watchdog import Watchdog
 from datasync_core.dispatch.wiring import Binding, Wiring, wire
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
+from datasync_core.opening import NO_STORE, make_store, open_store
 from datasync_core.ops.statedir import StateDir
 from datasync_core.ops.status import status
 from datasync_core.plugins.assembly import Assembly, Wanted, assemble
 from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.plugins.problem import Problem
-from datasync_core.plugins.transports import make_transport
 from datasync_core.plugins.wrappers import Wrapper
 from datasync_core.spec.context import Context, Publisher
 from datasync_core.spec.transport import Transport
@@ -37,36 +39,9 @@ from datasync_core.sync.publisher import StorePublisher
 from datasync_core.sync.reflector import Reflector
 from datasync_core.sync.store import Store
 
+__all__ = ["NO_STORE", "Host", "make_store", "open_store"]
+
 log = logging.getLogger("datasync")
-
-NO_STORE = "no datasync.toml or datasync.db here; give --store"
-
-
-def make_store(settings: StoreSettings) -> Store:
-    """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option."""
-    transport = make_transport(settings.url, settings.options, settings.text)
-    transport.liveness = settings.liveness
-    return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
-
-
-def open_store(settings: Settings, which: str | None) -> Store:
-    """One store for one command: by its name, by a URL, or (None) main. Opens nothing yet.
-
-    Raises `ConfigError` where there is none.
-    """
-    if which is not None and which in settings.stores:
-        return make_store(settings.stores[which])
-    if which is not None:
-        if ":" not in which:
-            names = ", ".join(settings.stores) or "none"
-            raise ConfigError(
-                f"there is no store {which}: give a URL, or the name of one that is configured ({names})"
-            )
-        return make_store(store_settings("main", which, Path.cwd()))
-    main = settings.main_store()
-    if main is None:
-        raise ConfigError(NO_STORE)
-    return make_store(main)
 
 
 class Host:
@@ -115,6 +90,7 @@ class Host:
         self._doorbell = self._runtime.doorbell()
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
+        self._counts = None if self._state is None else Counts(self._state.folder / "counts.json")
         self._assembly: Assembly | None = None
         self._wiring = Wiring({}, {})
         self._reflectors: dict[str, Reflector] = {}
@@ -124,6 +100,13 @@ class Host:
         self._thread: Thread | None = None
         self._crash: BaseException | None = None
         self._stopped = False
+        self._watchdog: Watchdog | None = None
+        self.on_sample: Callable[[], None] | None = None
+        """Called by the watchdog's thread with each look at what runs; to be set before `start`."""
+        self.on_hang: Callable[[str], None] | None = None
+        """Called by the watchdog's thread with a sentence about a hook that hangs; to be set before `start`."""
+        self.restart_wanted = False
+        """Whether a plugin whose ``fault_policy`` is ``restart`` reported a fault: the plugins are being stopped."""
 
     @property
     def assembly(self) -> Assembly:
@@ -171,9 +154,16 @@ class Host:
         self.load()
         if self._state is not None:
             self._state.acquire()
+        if self._counts is not None:  # only who holds the lock may read them
+            for name, count in self._counts.load().items():
+                if name in self._wiring.lanes:
+                    self._wiring.lanes[name].brake.expected = count
         for problem in self.problems:
             log.error("%s", problem, extra={"plugin": problem.plugin})
         self._thread = self._runtime.start(self._run, "datasync-dispatcher")
+        timeout = self.settings.host.hook_timeout
+        self._watchdog = Watchdog(self._dispatcher, self._runtime, timeout, self.on_sample, self.on_hang)
+        self._watchdog.start()
         for reflector in self._reflectors.values():
             reflector.start()
 
@@ -194,6 +184,8 @@ class Host:
             thread.join(timeout)
             if thread.is_alive():
                 return False
+        if self._watchdog is not None:
+            self._watchdog.stop()
         ended = all([reflector.join(timeout) for reflector in self._reflectors.values()])
         for publisher in self._publishers.values():
             publisher.close()
@@ -261,7 +253,8 @@ class Host:
         """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
         health = {name: reflector.health for name, reflector in self._reflectors.items()}
         faults = self._dispatcher.faults
-        return status(self.name, self.stores, health, self._wiring, self.states(), faults)
+        hanging = None if self._watchdog is None else self._watchdog.hanging
+        return status(self.name, self.stores, health, self._wiring, self.states(), faults, hanging)
 
     def publisher(self, store: str = "main") -> Publisher:
         """What writes to a store. Raises `ConfigError` where there is none of that name."""
@@ -319,6 +312,7 @@ class Host:
             lambda plugin: self._binding(plugin, stores[plugin.name]),
             self.assembly.order.requires,
             counted,
+            self._counts,
         )
         retry = self.settings.host.retry
         for name, feed in self._wiring.feeds.items():
@@ -333,8 +327,14 @@ class Host:
         settings = self.settings.plugin(plugin.name)
         retry = settings.retry
         patience = Patience(retry.first, retry.most, retry.resync_after, self.settings.host.hold)
-        delta = settings.reconnect == "delta"
-        return Binding(stores, self._context(plugin.name), patience, self._missing(plugin), delta)
+        return Binding(
+            stores,
+            self._context(plugin.name),
+            patience,
+            self._missing(plugin),
+            settings.reconnect == "delta",
+            (settings.brake.share, settings.brake.keys),
+        )
 
     def _missing(self, plugin: Plugin) -> str | None:
         there = {one.name for one in self.plugins}
@@ -352,12 +352,17 @@ class Host:
         def report_fault(error: BaseException | str) -> None:
             if self._dispatcher.running == (name, "on_fault"):
                 raise UsageError("on_fault cannot report a fault: it would be told of that one, too")
+            policy = self.settings.plugin(name).fault_policy
             cause = error if isinstance(error, BaseException) else None
             text = (
                 f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
             )
             self._dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
-            self._dispatcher.submit(lambda: self._dispatcher.fault(self._wiring.lanes[name]))
+            if policy == "resync":
+                self._dispatcher.submit(lambda: self._dispatcher.fault(self._wiring.lanes[name]))
+            elif policy == "restart":
+                self.restart_wanted = True
+                self._dispatcher.ask_stop()
 
         def request_resync(reason: str) -> None:
             log.info("%s: asks for a resync: %s", name, reason)

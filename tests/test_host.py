@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from datasync_core import Context, Event, Fault, Host, Reject, Watch, hookimpl
+from datasync_core import Context, Event, Fault, Host, Put, Reject, Watch, hookimpl
+from datasync_core.config import HostSettings, Settings
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.runtime import RealRuntime
 from datasync_transports.memory import MemoryTransport
@@ -441,3 +442,77 @@ def test_an_observer_that_reports_what_it_is_told_does_not_run_in_a_circle(caplo
         assert host.wait(SOON)
     assert plugin.notes.count("told") == 1
     assert "on_fault cannot report a fault" in caplog.text
+
+
+def test_G10_the_counts_of_an_earlier_life_hold_the_first_resync(tmp_path):
+    url, state = f"sqlite:{tmp_path}/data.db", tmp_path / "state"
+    plugin = Notes()
+    with Host(url, {"p": plugin}, name="edge", state_dir=state) as host:
+        host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
+        assert host.wait(SOON)
+    assert len(plugin.values) == 20
+    emptied = Notes()
+    with Host(f"sqlite:{tmp_path}/mistaken.db", {"p": emptied}, name="edge", state_dir=state) as host:
+        assert host.wait(SOON)
+        [said] = host.status()["plugins"]
+        assert (said["state"], emptied.values) == ("held", {})
+        assert said["reason"].startswith("the store has 0 of 20 keys")
+        assert "resync " not in emptied.notes
+    right = Notes()
+    with Host(url, {"p": right}, name="edge", state_dir=state) as host:
+        assert host.wait(SOON)
+        assert len(right.values) == 20
+
+
+def test_damaged_counts_are_said_and_hold_nothing(tmp_path, caplog):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "counts.json").write_text("{")
+    with Host("memory:", {"p": Notes()}, state_dir=state) as host:
+        assert host.wait(SOON)
+    assert "counts.json cannot be read" in caplog.text
+
+
+def with_settings(**host: Any) -> Settings:
+    return Settings(HostSettings("edge", **host), {}, {}, Path.cwd())
+
+
+def test_G12_a_hook_that_hangs_is_named_while_it_hangs():
+    slow = Slow()
+    hung = threading.Event()
+    host = Host("memory:", {"slow": slow}, settings=with_settings(hook_timeout=0.1))
+    host.on_hang = lambda text: hung.set()
+    with host:
+        assert host.wait(SOON)
+        host.publisher().put("a/1", "x")
+        assert slow.inside.wait(SOON)
+        assert hung.wait(SOON)
+        status = host.status()
+        assert status["faults"][-1]["text"] == (
+            "slow: on_change hangs: it has not returned for 0.1 s (hook_timeout)"
+        )
+        assert (status["hanging"]["plugin"], status["hanging"]["hook"]) == ("slow", "on_change")
+        slow.go.set()
+        assert host.wait(SOON)
+        assert [fault["kind"] for fault in host.status()["faults"]] == ["hook hangs"]
+
+
+def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore():
+    plugin = Notes()
+    with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="ignore")) as host:
+        assert host.wait(SOON)
+        plugin.context.report_fault("lost")
+        assert host.wait(SOON)
+        assert [fault["text"] for fault in host.status()["faults"]] == ["p: reported: lost"]
+    assert plugin.notes.count("resync ") == 1
+
+
+def test_what_a_plugin_reports_stops_the_plugins_where_the_policy_is_to_restart():
+    plugin = Notes()
+    with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="restart")) as host:
+        assert host.wait(SOON)
+        assert not host.restart_wanted
+        plugin.context.report_fault(ValueError("lost"))
+        assert host.restart_wanted
+    assert plugin.notes[-1] == "stop "
+    assert plugin.notes.count("resync ") == 1

@@ -139,14 +139,7 @@ SETTINGS = (
 )
 
 NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "host.on_hang": ("report",),
-    "host.brake.share": (),
-    "host.brake.keys": (),
-    "host.fault_policy": ("resync",),
     "host.audit": (),
-    "plugins.*.brake.share": (),
-    "plugins.*.brake.keys": (),
-    "plugins.*.fault_policy": ("resync",),
 }
 """Settings of a later release → the values that this one can serve."""
 

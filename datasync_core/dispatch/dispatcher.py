@@ -14,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.dispatch.states import PluginState, StateName, describe, state_of
@@ -48,23 +49,26 @@ class Dispatcher:
         self._ledgers: dict[Shelf, list[tuple[Ledger, Lane]]] = {}
         self._order: dict[Lane, int] = {}
         self._unsettled: set[Lane] = set()
-        self._commands: deque[Callable[[], None]] = deque()
+        self._commands: deque[Callable[[], object]] = deque()
         self._untold: deque[Fault] = deque()
         self._traced: dict[str, str] = {}
         self._waiters: set[Doorbell] = set()
         self._lock = runtime.lock()  # guards _waiters
         self._delta: frozenset[str] = frozenset()
+        self._counts: Counts | None = None
 
     def install(
         self,
         lanes: Sequence[Lane],
         inboxes: Iterable[tuple[Inbox, Replica]],
         delta: frozenset[str] = frozenset(),
+        counts: Counts | None = None,
     ) -> None:
         """Say what is driven, before the first turn: lanes in DAG order.
 
-        ``delta`` names the plugins that a reconnect brings only the difference.
+        ``delta`` names the plugins that a reconnect brings only the difference; ``counts`` keeps what each applied.
         """
+        self._counts = counts
         self._lanes = list(lanes)
         self._order = {lane: number for number, lane in enumerate(lanes)}
         self._inboxes = list(inboxes)
@@ -77,7 +81,7 @@ class Dispatcher:
 
     # Any thread
 
-    def submit(self, command: Callable[[], None]) -> None:
+    def submit(self, command: Callable[[], object]) -> None:
         """Run something on the dispatcher's thread, before its next round. Never waits."""
         self._commands.append(command)
         self._doorbell.ring()
@@ -153,10 +157,14 @@ class Dispatcher:
             now = self.runtime.monotonic()
             called = self._make_round(sorted(active, key=self._order.__getitem__)) if active else False
             self._look(active)
+            if called and self._counts is not None:
+                self._counts.touch()
             more = self._commands or self._untold or (called and self._unsettled)
             if self.stopping or not more:
                 break
         deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
+        if self._counts is not None:
+            deadlines += self._keep_counts(self._counts, now)
         self.settled = self._is_settled()
         self.wake_waiters()
         return min(deadlines, default=None)
@@ -212,7 +220,22 @@ class Dispatcher:
         """Call `on_stop` in reverse order."""
         for lane in reversed(self._lanes):
             lane.stop()
+        if self._counts is not None:
+            self._counts.save(self._stock(), self.runtime.monotonic())
         self._look(self._lanes)
+
+    def _keep_counts(self, counts: Counts, now: float) -> list[float]:
+        """Save the counts if it is time to; when it is, otherwise."""
+        moment = counts.deadline()
+        if moment is None:
+            return []
+        if moment > now:
+            return [moment]
+        counts.save(self._stock(), now)
+        return []
+
+    def _stock(self) -> dict[str, int]:
+        return {lane.name: lane.stock() for lane in self._lanes if lane.succeeded and lane.plugin.watches}
 
     def _is_asked_to_stop(self) -> bool:
         return self.stopping  # other threads set it, which a type checker cannot know

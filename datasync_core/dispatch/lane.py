@@ -153,6 +153,10 @@ class Lane:
         """How many keys the plugin's watches cover. Any thread may ask."""
         return sum(len(shelf.entries) for ledger in self.ledgers.values() for shelf in ledger.watch_of)
 
+    def stock(self) -> int:
+        """How many keys the plugin has applied, or may have."""
+        return sum(ledger.stock() for ledger in self.ledgers.values())
+
     def undelivered(self) -> int:
         """How many keys are invalid or rejected. Any thread may ask."""
         return sum(len(ledger.frozen) for ledger in self.ledgers.values())

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.brake import Brake
+from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.lane import Lane, connect
 from datasync_core.dispatch.ledger import Ledger
@@ -65,6 +66,7 @@ def wire(
     binding: Callable[[Plugin], Binding],
     requires: Mapping[str, Sequence[str]],
     counted: Collection[str] = (),
+    counts: Counts | None = None,
 ) -> Wiring:
     """Install plugins (in DAG order) in a dispatcher. ``counted`` names stores that number nothing themselves."""
     bound = {plugin: binding(plugin) for plugin in plugins}
@@ -91,7 +93,8 @@ def wire(
         )
     connect(lanes, requires)
     delta = frozenset(plugin.name for plugin, place in bound.items() if place.delta)
-    dispatcher.install(list(lanes.values()), [(feed.inbox, feed.replica) for feed in feeds.values()], delta)
+    inboxes = [(feed.inbox, feed.replica) for feed in feeds.values()]
+    dispatcher.install(list(lanes.values()), inboxes, delta, counts)
     return Wiring(feeds, lanes)
 
 

@@ -13,6 +13,7 @@ class FaultKind(StrEnum):
     STORE_LOST = "store lost"
     STORE_BACK = "store back"
     HOOK_FAILED = "hook failed"
+    HOOK_HANGS = "hook hangs"
     VALUE_INVALID = "value invalid"
     BRAKE = "brake"
     REPORTED = "reported by plugin"

@@ -20,13 +20,15 @@ def status(
     wiring: Wiring,
     states: Mapping[str, PluginState],
     faults: Iterable[Fault],
+    hanging: tuple[str, str, float] | None = None,
 ) -> dict[str, Any]:
-    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […]}``. Any thread may ask.
+    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], hanging}``. Any thread may ask.
 
-    Times are seconds since the Unix epoch; ``keys`` counts what is watched.
+    ``hanging`` is plugin, hook and since when of a hook that does not return, or None. Times are seconds since the Unix epoch; ``keys`` counts what is watched.
     """
     return {
         "host": host,
+        "hanging": None if hanging is None else dict(zip(("plugin", "hook", "since"), hanging, strict=True)),
         "stores": [_store(store, health.get(name), wiring.feeds.get(name)) for name, store in stores.items()],
         "plugins": [_plugin(state, wiring.lanes.get(name)) for name, state in sorted(states.items())],
         "faults": [

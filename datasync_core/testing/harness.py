@@ -4,20 +4,21 @@
     harness.put("routes/10.0.0.0", {"via": "eth0"})
     assert harness.calls[-1].changes == [("CREATE", "routes/10.0.0.0", Route("eth0"), None)]
 
-Every method that changes something returns when all that follows from it was delivered.
+Every method that changes something returns when all that follows from it was delivered. ``repr()`` shows the calls
+so far, one a line, and the states; under pytest the fixture `harness` adds that to the report of a test that failed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
-from attrs import frozen
 
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Feed, wire
 from datasync_core.model.entries import Delete, Put
@@ -29,55 +30,11 @@ from datasync_core.plugins.plugin import Plugin
 from datasync_core.plugins.transports import make_transport
 from datasync_core.plugins.wrappers import wrappers_of
 from datasync_core.spec.context import Context
-from datasync_core.spec.event import Event
-from datasync_core.spec.hooks import hookimpl
 from datasync_core.spec.transport import Subscription
 from datasync_core.sync.publisher import StorePublisher
 from datasync_core.sync.store import Store
+from datasync_core.testing.calls import Call, Recorder
 from datasync_core.testing.virtual import VirtualRuntime
-
-
-@frozen
-class Call:
-    """One call of a hook: whose, why, what it was told (kind, key, value, previous), and what it raised."""
-
-    plugin: str
-    hook: str
-    reason: str
-    changes: list[tuple[str, str, Any, Any]]
-    values: dict[Any, Any]
-    """The whole state it was shown, by key (by store and key, where it watches several stores)."""
-    round: int
-    error: BaseException | None = None
-
-
-class _Recorder:
-    """The wrapper that notes each call."""
-
-    def __init__(self, calls: list[Call]) -> None:
-        self._calls = calls
-
-    @hookimpl(wrapper=True)
-    def on_resync(self, event: Event) -> Generator[None, None, None]:
-        return (yield from self._record("on_resync", event))
-
-    @hookimpl(wrapper=True)
-    def on_change(self, event: Event) -> Generator[None, None, None]:
-        return (yield from self._record("on_change", event))
-
-    def _record(self, hook: str, event: Event) -> Generator[None, None, None]:
-        changes = [(str(change.kind), change.key, change.value, change.previous) for change in event]
-        values = dict(event.values)
-        event.handed = None  # what was read here says nothing about the plugin
-        error: BaseException | None = None
-        try:
-            yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            call = Call(event.plugin, hook, event.reason, changes, values, event.round, error)
-            self._calls.append(call)
 
 
 class _Link:
@@ -92,7 +49,6 @@ class _Link:
         self.feed: Feed | None = None
         self.lost = False
         self._subscription: Subscription | None = None
-        self._read = False
 
     def pump(self) -> bool:
         """Read what there is to read; whether that was anything."""
@@ -145,8 +101,8 @@ class Harness:
         expected: Mapping[str, int] | None = None,
         **plugins: object,
     ) -> None:
-        """``brake`` is the share and the number of vanished keys that trip the brake, ``expected`` how many keys plugins
-        had applied in an earlier life. ``paused``: begin only at `settle`, so that the first resync finds what was put before.
+        """``paused``: begin only at `settle`, so that the first resync finds what was put before. ``brake``: the
+        share and the number of vanished keys that trip it; ``expected``: what plugins had applied in an earlier life.
 
         Raises `PluginError` for a plugin that a host would refuse.
         """
@@ -158,7 +114,7 @@ class Harness:
         self._expected = expected or {}
         wanted = {name: Wanted(config=values) for name, values in (config or {}).items()}
         assembly = assemble(
-            Discovery((), ()), plugins, (), wanted, wrappers=wrappers_of(_Recorder(self.calls))
+            Discovery((), ()), plugins, (), wanted, wrappers=wrappers_of(Recorder(self.calls))
         )
         if assembly.problems:
             raise PluginError("; ".join(map(str, assembly.problems)))
@@ -181,50 +137,52 @@ class Harness:
             self.settle()
 
     def put(self, key: str, value: object, *, store: str = "main", ttl: float | None = None) -> None:
-        """Write one key."""
-        self._links[store].publisher.put(key, _bytes(value), ttl=ttl)
+        """Write one key. ``ttl``: seconds after which it is gone; `advance` lets them pass."""
+        self._link(store).publisher.put(key, _bytes(value), ttl=ttl)
         self.settle()
 
     def delete(self, key: str, *, store: str = "main") -> None:
         """Remove one key."""
-        self._links[store].publisher.delete(key)
+        self._link(store).publisher.delete(key)
         self.settle()
 
     def commit(self, values: Mapping[str, object], *, store: str = "main") -> None:
         """Write several keys in one transaction; None deletes."""
         ops = [Delete(key) if value is None else Put(key, _bytes(value)) for key, value in values.items()]
-        self._links[store].publisher.commit(ops)
+        self._link(store).publisher.commit(ops)
         self.settle()
 
     def clear(self, *, store: str = "main") -> None:
         """Flush a store: all is gone, without a delete for each key."""
-        self._links[store].transport.clear()
+        self._link(store).transport.clear()
         self.settle()
 
     def lose(self, *, store: str = "main") -> None:
-        """Cut the connection to a store; what is written from now on is not seen."""
-        self._links[store].lose()
+        """Cut the connection to a store: what is written from now on is there, and seen after `back`."""
+        self._link(store).lose()
         self.settle()
 
     def back(self, *, store: str = "main", resume: bool = False) -> None:
         """Connect again, with a snapshot, or (``resume``) going on where the stream ended."""
-        self._links[store].back(resume=resume)
+        self._link(store).back(resume=resume)
         self.settle()
 
     def fault(self, plugin: str) -> None:
         """Let a plugin report that its system lost its state."""
-        self._dispatcher.submit(lambda: self._dispatcher.fault(self._lanes[plugin]))
+        lane = self._lane(plugin)
+        self._dispatcher.submit(lambda: self._dispatcher.fault(lane))
         self.settle()
 
     def resync(self, *plugins: str) -> None:
         """Ask for a resync, as an operator would: of these plugins (none: all) and of those that require them."""
-        lanes = [self._lanes[name] for name in plugins] or list(self._lanes.values())
+        lanes = [self._lane(name) for name in plugins] or list(self._lanes.values())
         self._dispatcher.submit(lambda: self._dispatcher.resync(lanes, "request", rejected=True))
         self.settle()
 
     def release(self, plugin: str) -> None:
         """Let the removals go that the brake holds of a plugin and of those that require it."""
-        self._dispatcher.submit(lambda: self._dispatcher.release(self._lanes[plugin]))
+        lane = self._lane(plugin)
+        self._dispatcher.submit(lambda: (self._dispatcher.release(lane), None)[1])
         self.settle()
 
     def advance(self, seconds: float) -> None:
@@ -245,12 +203,27 @@ class Harness:
                 return deadline
 
     def stop(self) -> None:
-        """Call `on_stop` of every plugin, in reverse order."""
+        """Call `on_stop` of every plugin, in reverse order; no plugin is called after it."""
         self._dispatcher.stop_plugins()
 
     def state(self, plugin: str) -> PluginState:
-        """The state of a plugin and why."""
-        return self._dispatcher.states[plugin]
+        """The state of a plugin (``.state``, a `StateName`, equal to its text) and why (``.reason``)."""
+        return self._dispatcher.states[self._lane(plugin).name]
+
+    def calls_of(self, plugin: str) -> list[Call]:
+        """The calls of one plugin so far."""
+        name = self._lane(plugin).name
+        return [call for call in self.calls if call.plugin == name]
+
+    def values(self, plugin: str) -> dict[Any, Any]:
+        """The whole state that a plugin was last shown and did not fail on, key → decoded value."""
+        calls = [call for call in self.calls_of(plugin) if call.error is None]
+        return calls[-1].values if calls else {}
+
+    def stored(self, store: str = "main") -> dict[str, bytes]:
+        """What a store holds now, key → bytes: also what plugins published."""
+        entries: dict[str, bytes] = self._link(store).transport.entries
+        return entries
 
     def in_sync(self) -> bool:
         """Whether every plugin is in sync with nothing pending."""
@@ -261,6 +234,26 @@ class Harness:
     def faults(self) -> list[str]:
         """What broke so far, in words."""
         return [fault.text for fault in self._dispatcher.faults]
+
+    def __repr__(self) -> str:
+        lines = [str(call) for call in self.calls] or ["no calls so far"]
+        for name, state in self._dispatcher.states.items():
+            lines.append(f"{name}: {state.state}" + (f": {state.reason}" if state.reason else ""))
+        return "\n".join(["<Harness", *(f"  {line}" for line in lines), ">"])
+
+    def _link(self, store: str) -> _Link:
+        if store not in self._links:
+            raise StoreError(
+                f"there is no store {store} (there is {', '.join(self._links)}): name it in stores="
+            )
+        return self._links[store]
+
+    def _lane(self, plugin: str) -> Lane:
+        if plugin not in self._lanes:
+            raise PluginError(
+                f"there is no plugin {plugin} here (there is {', '.join(self._lanes) or 'none'})"
+            )
+        return self._lanes[plugin]
 
     def _binding(self, plugin: Plugin) -> Binding:
         stores = {watch.store: watch.store for watch in plugin.watches}
@@ -280,9 +273,7 @@ class Harness:
         dispatcher = self._dispatcher
 
         def publisher(store: str = "main") -> StorePublisher:
-            if store not in self._links:
-                raise StoreError(f"there is no store {store}: name it in stores=")
-            return self._links[store].publisher
+            return self._link(store).publisher
 
         return Context(
             name,

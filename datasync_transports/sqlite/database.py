@@ -121,4 +121,4 @@ class Database:
             return epoch
         if not self._create:
             raise ConnectionLost(f"{self.place.file} is empty; whoever writes to it first makes its tables")
-        return schema.create(self.connection, self.place.file, self.place.clock())
+        return schema.create(self.connection, self.place.file, self.place.clock(), self.place.busy_timeout)

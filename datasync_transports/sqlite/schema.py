@@ -8,12 +8,16 @@ oldest of them is the floor: tombstones up to it are of no use to anybody.
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 import uuid
 from pathlib import Path
 
 from datasync_core.transport import ConnectionLost, Misconfigured
+from datasync_transports.sqlite.failures import is_passing
 
 VERSION = 1
+_AGAIN = 0.002  # seconds between two attempts at what SQLite does not wait for itself
 
 _TABLES = """
 CREATE TABLE meta (version INTEGER NOT NULL, epoch TEXT NOT NULL);
@@ -47,9 +51,12 @@ def read_epoch(connection: sqlite3.Connection, file: Path) -> str | None:
     return bytes(epoch).decode()
 
 
-def create(connection: sqlite3.Connection, file: Path, now: float) -> str:
-    """Make the tables, unless another process was faster; return the epoch."""
-    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+def create(connection: sqlite3.Connection, file: Path, now: float, patience: float) -> str:
+    """Make the tables, unless another process was faster; return the epoch.
+
+    ``patience``: seconds to wait for others who make them at the same moment.
+    """
+    _use_wal(connection, patience)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if read_epoch(connection, file) is None:
@@ -66,3 +73,18 @@ def create(connection: sqlite3.Connection, file: Path, now: float) -> str:
     if epoch is None:
         raise ConnectionLost(f"{file} lost its tables while it was opened")
     return epoch
+
+
+def _use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Turn on write-ahead logging, which SQLite's own waiting for locks leaves out: it says BUSY at once."""
+    deadline = time.monotonic() + patience
+    pause = threading.Event()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.Error as error:
+            if not is_passing(error) or time.monotonic() >= deadline:
+                raise
+            pause.wait(_AGAIN)
+        else:
+            return

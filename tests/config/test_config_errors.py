@@ -100,16 +100,7 @@ FILE_CASES = {
     "[host\n": "datasync.toml:1: this is no TOML: Expected ']' at the end of a table declaration",
     '[host]\nname = """': "datasync.toml:2: this is no TOML: Unterminated string (at end of document)",
     "[host]\naudit = 5": "datasync.toml:2: host.audit is not available yet: leave it out",
-    "[host]\nbrake = { share = 0.5, keys = 10 }": (
-        "datasync.toml:2: host.brake.share is not available yet: leave it out"
-    ),
     "[host]\nbrake.share = 2": "datasync.toml:2: host.brake.share must be a number from 0 to 1, got 2",
-    "[host]\non_hang = 'restart'": (
-        'datasync.toml:2: host.on_hang is not available yet: leave it out, or write "report"'
-    ),
-    "[plugins.a]\nfault_policy = 'ignore'": (
-        'datasync.toml:2: plugins.a.fault_policy is not available yet: leave it out, or write "resync"'
-    ),
 }
 
 

@@ -7,12 +7,14 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from datasync_core.transport import Delete, Put
+from datasync_core.transport import Delete, Put, Url
+from datasync_transports.sqlite import SqliteTransport
 from tests.transports.stores import Held, Store, apply, drain, follow, read, values
 
 CHILD = """
@@ -197,3 +199,28 @@ def test_a_sweep_waits_for_no_lock_and_comes_after_it(sqlite: Store, file: Path)
     follow(subscription, held, lambda: not held)
     for each in (subscription, reader, writer):
         each.close()
+
+
+def test_several_who_make_the_file_at_one_moment_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite's own waiting for locks leaves out the change to write-ahead logging."""
+    failed: list[Exception] = []
+
+    def write(transport: SqliteTransport, together: threading.Barrier) -> None:
+        together.wait(10)
+        writer = transport.writer()
+        try:
+            writer.commit([Put("a", b"1")])
+        except Exception as error:
+            failed.append(error)
+        finally:
+            writer.close()
+
+    for number in range(60):
+        transport = SqliteTransport(Url.parse(f"sqlite://{tmp_path}/{number}.db"))
+        together = threading.Barrier(3)
+        threads = [threading.Thread(target=write, args=(transport, together)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert failed == []

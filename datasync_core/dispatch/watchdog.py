@@ -1,0 +1,72 @@
+"""Notices a hook that hangs, from a thread of its own: the calling itself reads no clock.
+
+It samples what the dispatcher is running. A call that two samples see is one and the same call (the dispatcher makes
+a new object for each), and one that is seen for longer than the timeout hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.runtime import Runtime, Thread
+
+
+class Watchdog:
+    """Reports each call that takes longer than ``timeout`` seconds, once. `start` and `stop` are the host's owner's.
+
+    ``on_sample`` is called with each look, ``on_hang`` with each call found hanging, both on the watchdog's thread.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        runtime: Runtime,
+        timeout: float,
+        on_sample: Callable[[], None] | None = None,
+        on_hang: Callable[[str], None] | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._runtime = runtime
+        self._timeout = timeout
+        self._on_sample = on_sample
+        self._on_hang = on_hang
+        self._rest = runtime.doorbell()
+        self._stopping = False  # set by any thread
+        self._thread: Thread | None = None
+        self.hanging: tuple[str, str, float] | None = None
+        """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread = self._runtime.start(self.run, "datasync-watchdog")
+
+    def stop(self) -> None:
+        """End the watching; any thread, any number of times."""
+        self._stopping = True
+        self._rest.ring()
+        if self._thread is not None and not self._thread.is_current():
+            self._thread.join()
+
+    def run(self) -> None:
+        """What the thread does."""
+        seen: tuple[str, str] | None = None
+        since = 0.0
+        while not self._stopping:
+            now = self._runtime.monotonic()
+            running = self._dispatcher.running
+            if running is not seen:
+                seen, since, self.hanging = running, now, None
+            elif running is not None and self.hanging is None and now - since >= self._timeout:
+                self.hanging = (*running, self._runtime.time() - (now - since))
+                self._tell(*running)
+            if self._on_sample is not None:
+                self._on_sample()
+            self._rest.wait(min(self._timeout / 4, 1.0))
+
+    def _tell(self, plugin: str, hook: str) -> None:
+        text = f"{plugin}: {hook} hangs: it has not returned for {self._timeout:g} s (hook_timeout)"
+        self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin))
+        if self._on_hang is not None:
+            self._on_hang(text)
