@@ -1,0 +1,151 @@
+"""The sample `proxy` as an operator has it: installed, run by the host, beside a real HAProxy and real web servers.
+
+A client asks through HAProxy all the time; whatever happens to keys and hosts, none of its requests may fail.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from datasync_proxy.backends import Backends
+from datasync_proxy.haproxy import Haproxy
+
+from datasync_core.testing import Harness
+from tests.cli.command import Place
+from tests.samples.proxies import Proxies, free_port, until
+
+
+@pytest.fixture
+def haproxy(program: Callable[[str, str], str]) -> str:
+    return program("haproxy", "haproxy")
+
+
+@pytest.fixture
+def proxies(tmp_path: Path, haproxy: str) -> Iterator[Proxies]:
+    with ExitStack() as stack:
+        yield Proxies(Place(tmp_path, stack), haproxy, stack)
+
+
+def frontend(port: int) -> str:
+    return json.dumps({"bind": f"127.0.0.1:{port}", "pool": "web"})
+
+
+def test_traffic_follows_the_keys_and_kills_without_one_failed_request(proxies: Proxies) -> None:
+    port = free_port()
+    a, b, c, d = (proxies.web(name) for name in "abcd")
+    proxies.configure("edge")
+    proxies.do("put", "frontends/www", frontend(port))
+    proxies.do("put", "backends/web/a", a.value)
+    host = proxies.place.start("run")
+    proxies.start_haproxy("edge")
+    host.until("edge: in sync")
+    client = proxies.client(port)
+    client.sees("a")
+
+    proxies.do("put", "backends/web/b", b.value)
+    client.sees("a", "b")
+    change = proxies.place.write(
+        "change.json", json.dumps({"backends/web/a": None, "backends/web/c": c.value})
+    )
+    proxies.do("load", "--atomic", str(change))
+    client.sees("b", "c")
+    a.close()
+
+    host.process.kill()
+    host.ended()
+    proxies.do("put", "backends/web/a", d.value)
+    proxies.do("delete", "backends/web/b")
+    client.sees("b", "c")
+    host = proxies.place.start("run")
+    client.sees("c", "d")
+    b.close()
+
+    # A pid file that nobody writes to stops the host between swap and reload.
+    pid_file = proxies.file("edge", "haproxy.pid")
+    kept = pid_file.rename(pid_file.with_suffix(".kept"))
+    os.mkfifo(pid_file)
+    proxies.do("delete", "backends/web/c")
+    until(lambda: "server c" not in proxies.file("edge").read_text(), "the file is swapped")
+    host.process.kill()
+    host.ended()
+    client.sees("c", "d")
+    kept.replace(pid_file)
+    host = proxies.place.start("run")
+    client.sees("d")
+    c.close()
+    client.sees("d")
+
+    assert host.end() == 0
+    client.close()
+    assert client.failures == []
+
+
+def test_two_instances_follow_two_stores(proxies: Proxies) -> None:
+    ports = {"edge": free_port(), "core": free_port()}
+    webs = {name: proxies.web(name) for name in ("one", "two", "three")}
+    proxies.configure("edge", "core")
+    for name, web in {"edge": "one", "core": "two"}.items():
+        proxies.do("put", "frontends/www", frontend(ports[name]), "--store", name)
+        proxies.do("put", "backends/web/a", webs[web].value, "--store", name)
+    host = proxies.place.start("run")
+    clients = {}
+    for name in ports:
+        proxies.start_haproxy(name)
+    for name, port in ports.items():
+        host.until(f"{name}: in sync")
+        clients[name] = proxies.client(port)
+    clients["edge"].sees("one")
+    clients["core"].sees("two")
+    proxies.do("put", "backends/web/a", webs["three"].value, "--store", "core")
+    clients["core"].sees("three")
+    clients["edge"].sees("one")
+    assert host.end() == 0
+    for client in clients.values():
+        client.close()
+        assert client.failures == []
+
+
+LOCAL = {"host": "127.0.0.1", "port": 80}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("backends/web/a", {**LOCAL, "weight": 300}, "weight of server a is not within 0 and 256"),
+        ("backends/web/a", {**LOCAL, "port": 99999}, "invalid port"),
+        ("backends/w@b/a", LOCAL, "character '@' is not permitted in 'backend' name"),
+        ("frontends/www", {"bind": "127.0.0.1:99999", "pool": "web"}, "invalid port '99999'"),
+    ],
+)
+def test_what_haproxy_refuses_is_rejected_in_its_own_words_and_the_rest_is_taken(
+    haproxy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, value: object, words: str
+) -> None:
+    part, file = tmp_path / "backends.cfg", tmp_path / "haproxy.cfg"
+    harness = Harness(
+        backends=Backends,
+        haproxy=Haproxy,
+        config={
+            "backends": {"file": str(part), "haproxy": haproxy},
+            "haproxy": {"backends": str(part), "config": str(file), "haproxy": haproxy},
+        },
+    )
+    good = {
+        "backends/web/b": {"host": "127.0.0.1", "port": 81},
+        "frontends/x": {"bind": "*:82", "pool": "web"},
+    }
+    with caplog.at_level(logging.WARNING):
+        harness.commit({**good, key: value})
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{key} is rejected: ")
+    assert words in said
+    text = file.read_text()
+    assert "server b 127.0.0.1:81" in text
+    assert "bind *:82" in text
+    assert f" {key.rpartition('/')[2]} " not in text
+    assert harness.in_sync()
