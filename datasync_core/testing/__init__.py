@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datasync_core.testing.calls import Call, Told
     from datasync_core.testing.conformance.outside import OutsideStore
     from datasync_core.testing.conformance.suite import TransportConformance
-    from datasync_core.testing.harness import Call, Harness
+    from datasync_core.testing.harness import Harness
     from datasync_core.testing.virtual import Deadlock, VirtualRuntime
 else:
     _HOMES = {
-        "Call": "harness",
+        "Call": "calls",
         "Deadlock": "virtual",
         "Harness": "harness",
         "OutsideStore": "conformance.outside",
+        "Told": "calls",
         "TransportConformance": "conformance.suite",
         "VirtualRuntime": "virtual",
     }
@@ -36,4 +38,4 @@ else:
         return sorted({*globals(), *_HOMES})
 
 
-__all__ = ["Call", "Deadlock", "Harness", "OutsideStore", "TransportConformance", "VirtualRuntime"]
+__all__ = ["Call", "Deadlock", "Harness", "OutsideStore", "Told", "TransportConformance", "VirtualRuntime"]

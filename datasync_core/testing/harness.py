@@ -182,7 +182,7 @@ class Harness:
     def release(self, plugin: str) -> None:
         """Let the removals go that the brake holds of a plugin and of those that require it."""
         lane = self._lane(plugin)
-        self._dispatcher.submit(lambda: (self._dispatcher.release(lane), None)[1])
+        self._dispatcher.submit(lambda: self._dispatcher.release(lane))
         self.settle()
 
     def advance(self, seconds: float) -> None:
