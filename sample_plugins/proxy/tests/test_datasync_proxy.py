@@ -25,8 +25,9 @@ WWW = {"bind": "*:80", "pool": "web"}
 
 REFUSES = """\
 #!/bin/sh
-echo asked >> {asked}
-if grep -q bad; then
+cut -d " " -f 5 /proc/$$/stat >> {folder}/asked
+test -e {folder}/crash && kill -9 $$
+if grep -q -f {folder}/refused; then
     echo "[NOTICE]   (7) : haproxy version is 2.6.12" >&2
     echo "[ALERT]    (7) : config : parsing [/dev/stdin:9] : 'server' : could not resolve address 'bad.example'." >&2
     echo "[ALERT]    (7) : config : Fatal errors found in configuration." >&2
@@ -69,15 +70,16 @@ class Proxy:
             line for line in lines if line.startswith(("frontend", "bind", "default_", "backend", "server "))
         ]
 
-    def asked(self) -> int:
-        """How often the program was asked."""
-        return len((self.folder / "asked").read_text().splitlines())
+    def asked(self) -> list[int]:
+        """The process group of the program, for each time that it was asked."""
+        return [int(group) for group in (self.folder / "asked").read_text().splitlines()]
 
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Proxy:
     program = tmp_path / "haproxy-c"
-    program.write_text(REFUSES.format(asked=tmp_path / "asked"))
+    program.write_text(REFUSES.format(folder=tmp_path))
+    (tmp_path / "refused").write_text("bad\n")
     program.chmod(0o755)
     return Proxy(tmp_path, program)
 
@@ -197,12 +199,16 @@ def test_a_refused_frontend_is_rejected_and_the_others_flow(proxy: Proxy, reject
 
 def test_the_refused_ones_among_many_are_found_by_halves(proxy: Proxy, rejections: Rejections) -> None:
     harness = proxy.harness()
-    before = proxy.asked()
+    before = len(proxy.asked())
     servers: dict[str, object] = {f"backends/web/{n:03}": A for n in range(128)}
     harness.commit({**servers, "backends/web/017": BAD, "backends/web/099": BAD})
     assert set(rejections()) == {"backends/web/017", "backends/web/099"}
     assert proxy.file.read_text().count("    server ") == 126
-    assert proxy.asked() - before < 40
+    assert len(proxy.asked()) - before < 40
+    before = len(proxy.asked())
+    harness.put("backends/web/001", BAD)
+    assert "backends/web/001" in rejections()
+    assert len(proxy.asked()) - before < 10  # what is taken already is asked about together
 
 
 def test_a_template_that_is_refused_is_no_keys_fault(proxy: Proxy) -> None:
@@ -217,6 +223,43 @@ def test_a_template_that_is_refused_is_no_keys_fault(proxy: Proxy) -> None:
     harness.advance(10)
     assert "frontend www" in proxy.lines()
     assert harness.in_sync()
+
+
+def test_a_server_that_is_refused_though_it_was_taken_before_holds_the_file_and_blames_no_key(
+    proxy: Proxy, rejections: Rejections
+) -> None:
+    harness = proxy.harness()
+    harness.commit({"frontends/www": WWW, "backends/web/a": A})
+    (proxy.folder / "refused").write_text("10.0.0.1\n")  # as when a name has lost its address
+    harness.put("backends/web/b", B)
+    assert WORDS in str(harness.state("backends"))
+    assert "server a 10.0.0.1:8001 weight 100 check" in proxy.lines()
+    (proxy.folder / "refused").write_text("bad\n")
+    harness.advance(10)
+    assert "server b 10.0.0.2:8002 weight 7 check" in proxy.lines()
+    assert harness.in_sync()
+    assert rejections() == {}
+
+
+def test_a_check_that_crashes_refuses_nothing(proxy: Proxy, rejections: Rejections) -> None:
+    harness = proxy.harness()
+    (proxy.folder / "crash").touch()
+    harness.put("backends/web/a", A)
+    assert "ended with -9" in str(harness.state("backends"))
+    assert rejections() == {}
+
+
+def test_the_check_is_out_of_reach_of_a_ctrl_c(proxy: Proxy) -> None:
+    proxy.harness()
+    assert proxy.asked()
+    assert os.getpgrp() not in proxy.asked()
+
+
+def test_a_server_without_a_pool_is_told_how_its_key_looks(proxy: Proxy, rejections: Rejections) -> None:
+    proxy.harness().put("backends/web", A)
+    assert rejections() == {
+        "backends/web": "a server's key has two parts below backends/: backends/POOL/NAME"
+    }
 
 
 @pytest.mark.parametrize(
