@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from datasync_core import Event, Watch
@@ -37,17 +37,17 @@ def admitted(event: Event, watch: Watch[T], check: Check[T]) -> dict[str, T]:
     return values
 
 
-def _admit(values: dict[str, T], news: Mapping[str, T], check: Check[T]) -> list[tuple[str, str]]:
+def _admit(values: dict[str, T], news: Mapping[str, T], check: Check[T]) -> Iterator[tuple[str, str]]:
     """Add to ``values`` what is taken of ``news``; names and reasons of the rest."""
     try:
         check({**values, **news})
     except Refused as refused:
         if len(news) <= 1:
-            return [(name, str(refused)) for name in news]
-        names = list(news)
-        halves = names[: len(names) // 2], names[len(names) // 2 :]
-        return [
-            pair for half in halves for pair in _admit(values, {name: news[name] for name in half}, check)
-        ]
-    values.update(news)
-    return []
+            yield from ((name, str(refused)) for name in news)
+            return
+        items = list(news.items())
+        middle = len(items) // 2
+        yield from _admit(values, dict(items[:middle]), check)
+        yield from _admit(values, dict(items[middle:]), check)
+    else:
+        values.update(news)

@@ -46,7 +46,11 @@ class Backends:
     @hookimpl
     def on_resync(self, event: Event) -> None:
         """Write all servers that HAProxy takes."""
-        servers = admitted(event, SERVERS, lambda servers: self._program.check(sections(servers)))
+
+        def check(servers: Mapping[str, Server]) -> None:
+            self._program.check(sections(servers))
+
+        servers = admitted(event, SERVERS, check)
         swap(self.file, sections(servers))
 
 

@@ -32,9 +32,7 @@ class Frontend:
 
 
 FRONTENDS = Watch("frontends/", Frontend)
-POOLS = Watch(
-    "backends/", bytes
-)  # what they say is in the file of `backends`; here they are a reason to read it
+POOLS = Watch("backends/", bytes)  # what they say is in the file of `backends`; here they say when to read it
 
 
 @define
@@ -66,9 +64,11 @@ class Haproxy:
         """Write all frontends that HAProxy takes, and let it load them."""
         head = HEAD if self.template is None else self.template.read_text()
         pools = self.backends.read_text()
-        frontends = admitted(
-            event, FRONTENDS, lambda some: self._program.check(configuration(head, some, pools))
-        )
+
+        def check(frontends: Mapping[str, Frontend]) -> None:
+            self._program.check(configuration(head, frontends, pools))
+
+        frontends = admitted(event, FRONTENDS, check)
         text = configuration(head, frontends, pools)
         if event.reason in ("fault", "request"):
             self._loaded = None  # whoever asks for all of it may have changed the file, or HAProxy
@@ -85,7 +85,7 @@ def configuration(head: str, frontends: Mapping[str, Frontend], pools: str) -> s
         f"\nfrontend {word(name)}\n    bind {word(frontend.bind)}\n    default_backend {word(frontend.pool)}\n"
         for name, frontend in sorted(frontends.items())
     ]
-    known = pools.splitlines()
+    known = [*head.splitlines(), *pools.splitlines()]
     named = sorted({f"backend {frontend.pool}" for frontend in frontends.values()})
     empty = [f"\n{section}\n" for section in named if section not in known]
     return "".join([head, *sections, pools, *empty])

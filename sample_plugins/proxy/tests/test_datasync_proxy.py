@@ -156,6 +156,14 @@ def test_the_template_comes_first(proxy: Proxy) -> None:
     assert proxy.file.read_text() == template.read_text()
 
 
+def test_a_pool_may_be_the_templates_own(proxy: Proxy) -> None:
+    template = proxy.folder / "template.cfg"
+    template.write_text("backend web\n    server own 10.0.0.9:80\n")
+    proxy.settings["template"] = str(template)
+    proxy.harness().put("frontends/www", WWW)
+    assert proxy.lines().count("backend web") == 1
+
+
 def test_the_file_keeps_its_permissions(proxy: Proxy) -> None:
     proxy.file.touch(mode=0o600)
     proxy.harness().put("frontends/www", WWW)
