@@ -24,6 +24,7 @@ from datasync_core.dispatch.wiring import Binding, Feed, wire
 from datasync_core.model.entries import Delete, Put
 from datasync_core.model.errors import PluginError, StoreError
 from datasync_core.model.url import Url
+from datasync_core.ops.explain import explain, in_words
 from datasync_core.plugins.assembly import Wanted, assemble
 from datasync_core.plugins.discovery import Discovery
 from datasync_core.plugins.plugin import Plugin
@@ -130,6 +131,7 @@ class Harness:
             self._binding,
             assembly.order.requires,
         )
+        self._wiring = wiring
         self._lanes = wiring.lanes
         for name, feed in wiring.feeds.items():
             self._links[name].feed = feed
@@ -184,6 +186,11 @@ class Harness:
         lane = self._lane(plugin)
         self._dispatcher.submit(lambda: self._dispatcher.release(lane))
         self.settle()
+
+    def explain(self, key: str) -> list[str]:
+        """Why a key is where it is, as ``datasync-host explain`` says it."""
+        states = self._dispatcher.states
+        return list(in_words(explain(key, self._wiring, {}, states, self.runtime.monotonic())))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with every retry that falls into it."""

@@ -87,6 +87,7 @@ class SnapshotChecks:
         site.fill({name: doc(0) for name in names})
 
         def act(number: int) -> None:
+            site.put(f"u{number}", doc(number))  # written once: nothing that comes later hides its loss
             site.put(names[number * 79 % len(names)], doc(number))
             gone = names[number * 104729 % len(names)]
             if site.prefix + gone in site.truth:

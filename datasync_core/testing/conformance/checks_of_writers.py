@@ -44,10 +44,10 @@ class WriterChecks:
         if writer is None:
             return
         copy = site.copy().read()
-        for number in range(3):
-            put = Put("a", doc(number))
-            site.within(site.patience, lambda put=put: site.write(writer, put), "commit")  # type: ignore[misc]
-            copy.follow()
+        site.write(writer, Put("a", doc(1)))
+        site.within(site.patience, lambda: site.write(writer, Put("a", doc(2))), "commit from another thread")
+        site.write(writer, Put("b", doc(3)))
+        copy.follow()
 
     @holds(Rule.CAPABILITIES)
     def test_expect_is_compared_where_it_is_declared(self, site: Site) -> None:

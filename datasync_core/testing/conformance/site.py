@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from datasync_core.model.entries import Batch, Capabilities, Cursor, Delete, Entry, Put
@@ -124,7 +124,7 @@ class Site:
             writer = self.transport.writer()
         except Unsupported:
             return None
-        self._stack.callback(writer.close)
+        self._stack.callback(_quietly, writer.close)
         return writer
 
     def copy(self, *names: str, everything: bool = False) -> Copy:
@@ -135,7 +135,7 @@ class Site:
     def subscribe(self, paths: Sequence[str]) -> Subscription:
         """A subscription, closed at the end."""
         subscription = self.transport.subscribe(paths)
-        self._stack.callback(subscription.close)
+        self._stack.callback(_quietly, subscription.close)
         return subscription
 
     def close(self) -> None:
@@ -296,6 +296,13 @@ class Copy:
             for key, value in truth.items()
             if key in keys or any(covers(path, key) for path in subtrees)
         }
+
+
+def _quietly(close: Callable[[], None]) -> None:
+    with suppress(
+        Exception
+    ):  # checks of their own hold `close` to its rule; this would only hide what they said
+        close()
 
 
 def _is(value: bytes | None) -> str:

@@ -1,0 +1,101 @@
+"""The shipped suite: sound transports pass it, and for each check there is a broken one that it finds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from datasync_core.testing import OutsideStore, TransportConformance
+from datasync_core.testing.conformance import Rule
+from datasync_core.transport import Transport
+from tests.testing.broken import transports
+from tests.testing.sound import Bare, ReadOnly, Sound, World
+
+ROOT = Path(__file__).parents[2]
+SUITE = Path(__file__).with_name("broken_suite.py")
+CHECKS = {name for name in dir(TransportConformance) if name.startswith("test_")}
+
+
+class Kept(TransportConformance):
+    transport_class: type[Sound]
+    many = 5000
+
+    @pytest.fixture
+    def world(self) -> World:
+        return World()
+
+    @pytest.fixture
+    def outside(self, world: World) -> OutsideStore:
+        self.world = world
+        return world.outside()
+
+    def connect(self, outside: OutsideStore) -> Transport:
+        return self.transport_class(self.world)
+
+
+class TestAllCapabilities(Kept):
+    transport_class = Sound
+
+
+class TestNoCapabilities(Kept):
+    transport_class = Bare
+
+
+class TestReadOnly(Kept):
+    transport_class = ReadOnly
+
+
+class TestLeastOutside(Kept):
+    """Only what every store has outside."""
+
+    transport_class = Sound
+    many = 100
+
+    @pytest.fixture
+    def outside(self, world: World) -> OutsideStore:
+        self.world = world
+        whole = world.outside()
+        return OutsideStore(whole.url, whole.put, whole.delete)
+
+
+def test_each_check_finds_a_broken_transport_and_names_the_rule(tmp_path: Path) -> None:
+    broken = transports()
+    assert {transport.found_by for transport in broken.values()} == CHECKS  # type: ignore[attr-defined]
+    report = tmp_path / "report.xml"
+    nodes = [f"{SUITE}::Test{name}::{transport.found_by}" for name, transport in broken.items()]  # type: ignore[attr-defined]
+    options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *nodes],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    verdicts = {}
+    for case in ET.parse(report).iter("testcase"):
+        name = case.get("classname", "").rpartition(".Test")[2]
+        verdicts[name] = [failed.get("message", "") for failed in case.iter("failure")]
+    assert set(verdicts) == set(broken)
+    unnamed = {name: messages for name, messages in verdicts.items() if not names_a_rule(messages)}
+    assert not unnamed, answer.stdout
+
+
+def names_a_rule(messages: list[str]) -> bool:
+    """Whether something failed, and said first which rule is broken."""
+    rules = tuple(f"datasync_core.testing.conformance.rules.Broken: {rule}: " for rule in Rule)
+    return bool(messages) and all(message.startswith(rules) for message in messages)
+
+
+def test_a_subclass_without_outside_is_told_what_is_missing() -> None:
+    class TestMine(TransportConformance):
+        pass
+
+    with pytest.raises(NotImplementedError, match="TestMine needs a fixture outside"):
+        TestMine.outside.__wrapped__(TestMine())  # type: ignore[attr-defined]
