@@ -18,15 +18,16 @@ from datasync_core.config.urls import store_settings
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.dispatch.states import PluginState
 from datasync_core.dispatch.watchdog import Watchdog
 from datasync_core.dispatch.wiring import Binding, Wiring, wire
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.opening import NO_STORE, make_store, open_store
+from datasync_core.ops.control import ControlSocket
+from datasync_core.ops.operations import Operations
 from datasync_core.ops.statedir import StateDir
-from datasync_core.ops.status import status
 from datasync_core.plugins.assembly import Assembly, Wanted, assemble
 from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
 from datasync_core.plugins.plugin import Plugin
@@ -89,8 +90,12 @@ class Host:
         self._runtime: Runtime = runtime or RealRuntime()
         self._doorbell = self._runtime.doorbell()
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
+        self.watchdog = Watchdog(self._dispatcher, self._runtime, self.settings.host.hook_timeout)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
         self._counts = None if self._state is None else Counts(self._state.folder / "counts.json")
+        self._control = (
+            None if self._state is None else ControlSocket(self._state.folder, self, self._runtime)
+        )
         self._assembly: Assembly | None = None
         self._wiring = Wiring({}, {})
         self._reflectors: dict[str, Reflector] = {}
@@ -100,11 +105,6 @@ class Host:
         self._thread: Thread | None = None
         self._crash: BaseException | None = None
         self._stopped = False
-        self._watchdog: Watchdog | None = None
-        self.on_sample: Callable[[], None] | None = None
-        """Called by the watchdog's thread with each look at what runs; to be set before `start`."""
-        self.on_hang: Callable[[str], None] | None = None
-        """Called by the watchdog's thread with a sentence about a hook that hangs; to be set before `start`."""
         self.restart_wanted = False
         """Whether a plugin whose ``fault_policy`` is ``restart`` reported a fault: the plugins are being stopped."""
 
@@ -119,7 +119,7 @@ class Host:
         """Find, load and order the plugins and bind them to stores; starts and creates nothing. Any number of times."""
         if self._assembly is not None:
             return
-        found = discover_plugins() if self._discover else Discovery((), ())
+        found = discover(GROUP_PLUGINS) if self._discover else Discovery((), ())
         settings = self.settings = self.settings.matched([one.name for one in found.found])
         self._assembly = assemble(
             found,
@@ -161,9 +161,9 @@ class Host:
         for problem in self.problems:
             log.error("%s", problem, extra={"plugin": problem.plugin})
         self._thread = self._runtime.start(self._run, "datasync-dispatcher")
-        timeout = self.settings.host.hook_timeout
-        self._watchdog = Watchdog(self._dispatcher, self._runtime, timeout, self.on_sample, self.on_hang)
-        self._watchdog.start()
+        self.watchdog.start()
+        if self._control is not None:
+            self._control.start()
         for reflector in self._reflectors.values():
             reflector.start()
 
@@ -184,8 +184,9 @@ class Host:
             thread.join(timeout)
             if thread.is_alive():
                 return False
-        if self._watchdog is not None:
-            self._watchdog.stop()
+        self.watchdog.stop()
+        if self._control is not None:
+            self._control.stop()
         ended = all([reflector.join(timeout) for reflector in self._reflectors.values()])
         for publisher in self._publishers.values():
             publisher.close()
@@ -241,20 +242,29 @@ class Host:
 
     def states(self) -> Mapping[str, PluginState]:
         """The state of every plugin, also of those that failed to load or are disabled."""
-        states = {
-            name: PluginState(name, StateName.DISABLED, why) for name, why in self.assembly.disabled.items()
-        }
-        for problem in self.problems:
-            if problem.plugin is not None:
-                states[problem.plugin] = PluginState(problem.plugin, StateName.FAILED, problem.text)
-        return {**states, **self._dispatcher.states}
+        return self._operations().states()
 
     def status(self) -> dict[str, Any]:
         """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
-        health = {name: reflector.health for name, reflector in self._reflectors.items()}
-        faults = self._dispatcher.faults
-        hanging = None if self._watchdog is None else self._watchdog.hanging
-        return status(self.name, self.stores, health, self._wiring, self.states(), faults, hanging)
+        return self._operations().status()
+
+    def explain(self, key: str) -> dict[str, Any]:
+        """Why a key is where it is (the shape of ``explain --json``)."""
+        return self._operations().explain(key)
+
+    def resync(self, *plugins: str) -> Sequence[str]:
+        """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
+
+        Raises `UsageError` for a plugin that does not run here.
+        """
+        return self._operations().resync(*plugins)
+
+    def release(self, plugin: str) -> int:
+        """Let go what the brake holds of a plugin and of those that require it; how many removals were held.
+
+        Raises `UsageError` for a plugin that does not run here.
+        """
+        return self._operations().release(plugin)
 
     def publisher(self, store: str = "main") -> Publisher:
         """What writes to a store. Raises `ConfigError` where there is none of that name."""
@@ -336,6 +346,19 @@ class Host:
             (settings.brake.share, settings.brake.keys),
         )
 
+    def _operations(self) -> Operations:
+        return Operations(
+            self.name,
+            self._runtime,
+            self.stores,
+            {name: reflector.health for name, reflector in self._reflectors.items()},
+            self._wiring,
+            self._dispatcher,
+            self.watchdog,
+            self.problems,
+            self.assembly.disabled,
+        )
+
     def _missing(self, plugin: Plugin) -> str | None:
         there = {one.name for one in self.plugins}
         failed = [
@@ -370,11 +393,6 @@ class Host:
 
         logger = logging.getLogger(f"datasync.plugins.{name}")
         return Context(name, logger, publisher, report_fault, request_resync)
-
-
-def discover_plugins() -> Discovery:
-    """The installed application plugins; nothing is imported."""
-    return discover(GROUP_PLUGINS)
 
 
 def _wanted(settings: PluginSettings) -> Wanted:

@@ -481,7 +481,7 @@ def test_G12_a_hook_that_hangs_is_named_while_it_hangs():
     slow = Slow()
     hung = threading.Event()
     host = Host("memory:", {"slow": slow}, settings=with_settings(hook_timeout=0.1))
-    host.on_hang = lambda text: hung.set()
+    host.watchdog.on_hang = lambda text: hung.set()
     with host:
         assert host.wait(SOON)
         host.publisher().put("a/1", "x")

@@ -249,6 +249,8 @@ class Dispatcher:
                 continue
             before = replica.snapshots
             replica.apply(segments)
+            if replica.went_back is not None:
+                self._report_history(replica.went_back)
             if replica.snapshots > before > 0:
                 concerned.update(self._plan_reconnect(replica))
             for shelf in replica.touched:
@@ -260,7 +262,13 @@ class Dispatcher:
                     ledger.bury(key)
                     concerned.add(lane)
             replica.settle()
+            inbox.settle()
         return concerned
+
+    def _report_history(self, went_back: tuple[str, int, int]) -> None:
+        key, before, now = went_back
+        text = f"{key} went back from revision {before} to {now}: the store has another history (a restored backup?)"
+        self.report(Fault(FaultKind.STORE_WENT_BACK, text, key=key))
 
     def _plan_reconnect(self, replica: Replica) -> list[Lane]:
         watching = [

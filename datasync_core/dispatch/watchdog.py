@@ -14,24 +14,16 @@ from datasync_core.model.runtime import Runtime, Thread
 
 
 class Watchdog:
-    """Reports each call that takes longer than ``timeout`` seconds, once. `start` and `stop` are the host's owner's.
+    """Reports each call that takes longer than ``timeout`` seconds, once. `start` and `stop` are the host's owner's."""
 
-    ``on_sample`` is called with each look, ``on_hang`` with each call found hanging, both on the watchdog's thread.
-    """
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        runtime: Runtime,
-        timeout: float,
-        on_sample: Callable[[], None] | None = None,
-        on_hang: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, runtime: Runtime, timeout: float) -> None:
         self._dispatcher = dispatcher
         self._runtime = runtime
         self._timeout = timeout
-        self._on_sample = on_sample
-        self._on_hang = on_hang
+        self.on_sample: Callable[[], None] | None = None
+        """Called with each look, on the watchdog's thread; to be set before `start`."""
+        self.on_hang: Callable[[str], None] | None = None
+        """Called with a sentence about each call that hangs, on the watchdog's thread; to be set before `start`."""
         self._rest = runtime.doorbell()
         self._stopping = False  # set by any thread
         self._thread: Thread | None = None
@@ -61,12 +53,12 @@ class Watchdog:
             elif running is not None and self.hanging is None and now - since >= self._timeout:
                 self.hanging = (*running, self._runtime.time() - (now - since))
                 self._tell(*running)
-            if self._on_sample is not None:
-                self._on_sample()
+            if self.on_sample is not None:
+                self.on_sample()
             self._rest.wait(min(self._timeout / 4, 1.0))
 
     def _tell(self, plugin: str, hook: str) -> None:
         text = f"{plugin}: {hook} hangs: it has not returned for {self._timeout:g} s (hook_timeout)"
         self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin))
-        if self._on_hang is not None:
-            self._on_hang(text)
+        if self.on_hang is not None:
+            self.on_hang(text)

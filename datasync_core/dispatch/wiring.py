@@ -91,11 +91,27 @@ def wire(
             Brake(*place.brake, place.expected),
             missing=place.missing,
         )
+    for store, feed in feeds.items():
+        feed.inbox.knows = _knower(feed.replica, bound, lanes, store)
     connect(lanes, requires)
     delta = frozenset(plugin.name for plugin, place in bound.items() if place.delta)
     inboxes = [(feed.inbox, feed.replica) for feed in feeds.values()]
     dispatcher.install(list(lanes.values()), inboxes, delta, counts)
     return Wiring(feeds, lanes)
+
+
+def _knower(
+    replica: Replica, bound: Mapping[Plugin, Binding], lanes: Mapping[str, Lane], store: str
+) -> Callable[[str], bool]:
+    """Whether the copy of a store has a key, or the brake holds it; for the thread that reads the store."""
+    peek = replica.shelves.peek
+    ledgers = [
+        ledger
+        for plugin, place in bound.items()
+        for name, ledger in lanes[plugin.name].ledgers.items()
+        if place.stores[name] == store
+    ]
+    return lambda key: peek(key) is not None or any(key in ledger.inferred for ledger in ledgers)
 
 
 def _ledgers(

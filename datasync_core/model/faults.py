@@ -12,6 +12,7 @@ class FaultKind(StrEnum):
 
     STORE_LOST = "store lost"
     STORE_BACK = "store back"
+    STORE_WENT_BACK = "store went back"
     HOOK_FAILED = "hook failed"
     HOOK_HANGS = "hook hangs"
     VALUE_INVALID = "value invalid"

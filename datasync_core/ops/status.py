@@ -22,9 +22,10 @@ def status(
     faults: Iterable[Fault],
     hanging: tuple[str, str, float] | None = None,
 ) -> dict[str, Any]:
-    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], hanging}``. Any thread may ask.
+    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], hanging}``.
 
-    ``hanging`` is plugin, hook and since when of a hook that does not return, or None. Times are seconds since the Unix epoch; ``keys`` counts what is watched.
+    ``hanging`` is plugin, hook and since when of a hook that does not return, or None. Times are seconds since the
+    Unix epoch; ``keys`` counts what is watched. Any thread may ask.
     """
     return {
         "host": host,

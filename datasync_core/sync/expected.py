@@ -28,11 +28,11 @@ class Expected:
 
     def wrote(self, ops: Sequence[Put | Delete], revision: int) -> None:
         """These were committed at ``revision``."""
-        find = self._replica.shelves.find
+        watches = self._replica.shelves.watches
         begun = self._inbox.begun
         with self._lock:
             for op in ops:
-                if find(op.key) is not None:  # what nothing watches never comes back
+                if watches(op.key):  # what nothing watches never comes back
                     self._writes[op.key] = (revision, isinstance(op, Put), begun)
             if len(self._writes) > _MANY:
                 self._forget_seen()
@@ -53,6 +53,5 @@ class Expected:
             self._replica.revision >= revision or self._inbox.completed > begun
         ):  # a later snapshot shows it, too
             return True
-        shelf = self._replica.shelves.find(key)
-        entry = None if shelf is None else shelf.entries.get(key)
+        entry = self._replica.shelves.peek(key)
         return not put if entry is None else entry.revision >= revision

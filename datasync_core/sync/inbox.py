@@ -10,7 +10,7 @@ What is taken is a list of segments, in order: `Changes`, or the parts of a snap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -61,6 +61,9 @@ class Inbox:
         self._doorbell = doorbell
         self._segments: list[Segment] = []  # under the lock, like all below
         self._tail: Changes | None = None  # the last segment, where that takes more changes
+        self._untold = False  # something was taken that the replica does not show yet
+        self.knows: Callable[[str], bool] | None = None
+        """Whether anybody downstream has a key, or may have it; asked by the reading thread. None: take it so."""
         self.begun = 0
         """How many snapshots were begun."""
         self.completed = 0
@@ -77,8 +80,12 @@ class Inbox:
             if batch.cleared:  # what was deleted explicitly before the flush stays so
                 tail.latest = latest = {key: change for key, change in latest.items() if change.gone}
                 tail.cleared = True
+            forget = self._forgettable() if tail is self._segments[0] else None
             for change in batch.changes:
-                latest[change.key] = change
+                if change.gone and forget is not None and not forget(change.key):
+                    latest.pop(change.key, None)  # came and went while nobody looked
+                else:
+                    latest[change.key] = change
         self._doorbell.ring()
 
     def begin(self) -> None:
@@ -123,11 +130,30 @@ class Inbox:
         with self._lock:
             taken, self._segments = self._segments, []
             self._tail = None
+            self._untold = True
         return taken
+
+    def waiting(self) -> set[str]:
+        """The keys whose changes wait to be taken. Any thread."""
+        with self._lock:
+            return {
+                key for segment in self._segments if isinstance(segment, Changes) for key in segment.latest
+            }
+
+    def settle(self) -> None:
+        """What was taken is in the replica now. The dispatcher's thread."""
+        self._untold = False
 
     def is_empty(self) -> bool:
         """Whether nothing waits to be taken."""
         return not self._segments
+
+    def _forgettable(self) -> Callable[[str], bool] | None:
+        """What says whether a deleted key must be told: nobody needs to hear of one that nobody has.
+
+        Without it a store whose keys come and go by the million fills the inbox while one hook hangs.
+        """
+        return None if self._untold else self.knows
 
     def _append(self, segment: Segment) -> None:
         self._segments.append(segment)

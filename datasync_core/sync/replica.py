@@ -31,6 +31,8 @@ class Replica:
         """How many snapshots were completed."""
         self.inferred: set[str] = set()
         """Keys that this round found absent, in contrast to those deleted explicitly."""
+        self.went_back: tuple[str, int, int] | None = None
+        """A key whose revision fell from one to another in this round's snapshot: the store has another history."""
         self.buried: list[tuple[Shelf, str]] = []
         """Keys that this round deleted explicitly though they were gone already."""
         self.touched: list[Shelf] = []
@@ -46,6 +48,7 @@ class Replica:
         self.touched = []
         self.inferred = set()
         self.buried = []
+        self.went_back = None
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
@@ -160,7 +163,10 @@ class Replica:
             for key, new in staged.items():
                 shelf = self.shelves.find(key)
                 if shelf is not None:
-                    self._set(shelf, shelf.entries.get(key), new)
+                    old = shelf.entries.get(key)
+                    if old is not None and new.revision < old.revision and not self._counts:
+                        self.went_back = (key, old.revision, new.revision)
+                    self._set(shelf, old, new)
         self.synced = True
         self.snapshots += 1
 

@@ -29,7 +29,7 @@ class Shelf:
 
 
 class Shelves:
-    """All shelves of one store. Owned by the dispatcher thread."""
+    """All shelves of one store. Owned by the dispatcher thread, but for `peek` and `watches`."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.all: dict[str, Shelf] = {path: Shelf(path) for path in sorted(set(paths))}
@@ -63,6 +63,15 @@ class Shelves:
             memo.clear()
         memo[directory] = shelf
         return shelf
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of a key, for any thread: touches no memo."""
+        shelf = self._exact.get(key) or self._subtree(key[: key.rfind("/") + 1])
+        return None if shelf is None else shelf.entries.get(key)
+
+    def watches(self, key: str) -> bool:
+        """Whether anything watches a key; any thread may ask."""
+        return key in self._exact or self._subtree(key[: key.rfind("/") + 1]) is not None
 
     def under(self, path: str) -> list[Shelf]:
         """The shelves whose every key ``path`` covers."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+from datasync_core import Delete, Host, Put, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.ledger import LEFTOVERS
 from datasync_core.testing import Harness
+from datasync_transports.memory import MemoryTransport
 from tests.dispatch.recording import Recording
 
 
@@ -55,3 +60,37 @@ def test_G9_leftovers_beyond_the_bound_are_said():
         harness.commit({f"a/{start + number}": None for number in range(5000)})
     assert exceptions(harness, "p") <= 2 * (2 * LEFTOVERS + 5000)
     assert any("may be left over" in fault for fault in harness.faults())
+
+
+def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox():
+    store = MemoryTransport()
+    inside, go = threading.Event(), threading.Event()
+
+    class Hangs(Recording):
+        @hookimpl
+        def on_change(self, event):
+            inside.set()
+            assert go.wait(20)
+            self.seen = dict(event[self.watch])
+
+    plugin = Hangs()
+    with Host(store, {"p": plugin}) as host:
+        assert host.wait(10)
+        writer = store.writer()
+        writer.commit([Put("a/here", b"x"), Put("a/soon-gone", b"x")])
+        assert inside.wait(10)
+        for number in range(5000):
+            writer.commit([Put(f"a/{number}", b"x")])
+            writer.commit([Delete(f"a/{number}")])
+        writer.commit([Delete("a/soon-gone")])
+        writer.commit([Put("a/last", b"x")])
+        inbox = host._wiring.feeds["main"].inbox
+        waiter = threading.Event()
+        deadline = time.monotonic() + 10
+        while "a/last" not in inbox.waiting():
+            assert time.monotonic() < deadline
+            waiter.wait(0.01)
+        assert inbox.waiting() <= {"a/soon-gone", "a/last", "a/4999"}
+        go.set()
+        assert host.wait(10)
+    assert plugin.seen == {"here": "x", "last": "x"}

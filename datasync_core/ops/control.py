@@ -1,0 +1,170 @@
+"""The control socket: how `datasync-host status`, `explain`, `resync` and `release` ask a running host.
+
+A Unix socket in the state directory, for its owner alone (mode 0600), served by a thread of its own, so that it
+answers also while a hook hangs. One JSON line in, one out: ``{"command": …, …}`` → ``{"result": …}`` or
+``{"error": sentence}``. A path too long for a socket's address is reached through the folder's descriptor.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from datasync_core.model.errors import DatasyncError, HostError, UsageError
+from datasync_core.model.runtime import Runtime, Thread
+from datasync_core.ops.commands import Commands
+
+log = logging.getLogger("datasync")
+
+NAME = "control"
+PATIENCE = 5.0
+"""Seconds that one client may take for its line, or for reading the answer."""
+LONGEST = 1 << 16
+"""Bytes that a request may have."""
+
+
+class ControlSocket:
+    """Serves one host's commands. `start` and `stop` belong to whoever starts and stops the host."""
+
+    def __init__(self, folder: Path, commands: Commands, runtime: Runtime) -> None:
+        self._folder = folder
+        self._commands = commands
+        self._runtime = runtime
+        self._listener: socket.socket | None = None
+        self._wake, self._woken = socket.socketpair()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Open the socket and begin to answer. Raises `HostError` where it cannot be opened."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with suppress(FileNotFoundError):  # left by a host that was killed; the lock says that it is gone
+                (self._folder / NAME).unlink()
+            before = os.umask(0o177)
+            try:
+                with _address(self._folder) as address:
+                    listener.bind(address)
+            finally:
+                os.umask(before)
+            listener.listen(8)
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            raise HostError(
+                f"the control socket in {self._folder} cannot be opened: {error.strerror}"
+            ) from error
+        self._listener = listener
+        self._thread = self._runtime.start(self._serve, "datasync-control")
+
+    def stop(self) -> None:
+        """End the thread and remove the socket; any number of times."""
+        with suppress(OSError):
+            self._wake.send(b"x")
+        if self._thread is not None:
+            self._thread.join()
+        for each in (self._listener, self._wake, self._woken):
+            if each is not None:
+                each.close()
+        if self._listener is not None:
+            self._listener = None
+            with suppress(OSError):
+                (self._folder / NAME).unlink()
+
+    def _serve(self) -> None:
+        listener = self._listener
+        assert listener is not None
+        with selectors.DefaultSelector() as ready:
+            ready.register(listener, selectors.EVENT_READ)
+            ready.register(self._woken, selectors.EVENT_READ)
+            while True:
+                events = {key.fileobj for key, _ in ready.select()}
+                if self._woken in events:
+                    return
+                with suppress(OSError):  # a client that went away again
+                    client, _ = listener.accept()
+                    with closing(client):
+                        client.settimeout(PATIENCE)
+                        client.sendall(json.dumps(self._answer(_line(client))).encode() + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise UsageError("a request is a JSON object")
+            return {"result": self._do(request)}
+        except ValueError as error:
+            return {"error": f"a request is one line of JSON: {error}"}
+        except DatasyncError as error:
+            return {"error": str(error)}
+        except Exception as error:  # the answering must outlive a mistake of ours
+            log.exception("the control socket made a mistake")
+            return {"error": f"a mistake of datasync itself: {type(error).__name__}: {error}"}
+
+    def _do(self, request: Mapping[str, Any]) -> Any:
+        match request:
+            case {"command": "status"}:
+                return self._commands.status()
+            case {"command": "explain", "key": str(key)}:
+                return self._commands.explain(key)
+            case {"command": "resync", "plugins": list(plugins)}:
+                return list(self._commands.resync(*plugins))
+            case {"command": "release", "plugin": str(plugin)}:
+                return self._commands.release(plugin)
+        raise UsageError("the commands are status, explain (key), resync (plugins) and release (plugin)")
+
+
+def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
+    """Ask the host whose state is in ``folder``; its result.
+
+    Raises `HostError` where none runs or none answers within ``timeout`` seconds, and for what it refuses.
+    """
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
+        client.settimeout(timeout)
+        try:
+            with _address(folder) as address:
+                client.connect(address)
+            client.sendall(json.dumps(request).encode() + b"\n")
+            line = _line(client, None)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            raise HostError(
+                f"no host runs here, none answers in {folder}: start one with datasync-host run, or name it by --name"
+            ) from None
+        except PermissionError:
+            raise HostError(f"the host in {folder} belongs to another user: ask as that one") from None
+        except OSError as error:
+            raise HostError(f"the host in {folder} does not answer: {error}") from error
+    answer = json.loads(line or b'{"error": "the host ended while it was asked"}')
+    if "error" in answer:
+        raise HostError(answer["error"])
+    return answer["result"]
+
+
+@contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """An address of the socket that is short enough, whatever the folder's path: about a hundred bytes fit."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        proxy = f"/proc/self/fd/{descriptor}"
+        yield f"{proxy}/{NAME}" if os.path.isdir(proxy) else str(folder / NAME)
+    finally:
+        os.close(descriptor)
+
+
+def _line(connection: socket.socket, longest: int | None = LONGEST) -> bytes:
+    """One line, without its end; what came where the other side closed before."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        if longest is not None and len(received) > longest:
+            break
+        part = connection.recv(1 << 16)
+        if not part:
+            break
+        received += part
+    return bytes(received)

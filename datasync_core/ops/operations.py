@@ -1,0 +1,79 @@
+"""What an operator may ask of a running host, answered from its parts by any thread, also while a hook hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import define
+
+from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.dispatch.lane import Lane
+from datasync_core.dispatch.states import PluginState, StateName
+from datasync_core.dispatch.watchdog import Watchdog
+from datasync_core.dispatch.wiring import Wiring
+from datasync_core.model.errors import UsageError
+from datasync_core.model.runtime import Runtime
+from datasync_core.ops.explain import explain
+from datasync_core.ops.status import status
+from datasync_core.plugins.problem import Problem
+from datasync_core.sync.reflector import Health
+from datasync_core.sync.store import Store
+
+
+@define(eq=False)
+class Operations:
+    """One host's answers (`ops.commands.Commands`). Any thread; no method waits for a hook."""
+
+    name: str
+    runtime: Runtime
+    stores: Mapping[str, Store]
+    health: Mapping[str, Health]
+    wiring: Wiring
+    dispatcher: Dispatcher
+    watchdog: Watchdog
+    problems: Sequence[Problem]
+    disabled: Mapping[str, str]
+
+    def states(self) -> Mapping[str, PluginState]:
+        """The state of every plugin, also of those that failed to load or are disabled."""
+        states = {name: PluginState(name, StateName.DISABLED, why) for name, why in self.disabled.items()}
+        for problem in self.problems:
+            if problem.plugin is not None:
+                states[problem.plugin] = PluginState(problem.plugin, StateName.FAILED, problem.text)
+        return {**states, **self.dispatcher.states}
+
+    def status(self) -> dict[str, Any]:
+        """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
+        faults, hanging = self.dispatcher.faults, self.watchdog.hanging
+        return status(self.name, self.stores, self.health, self.wiring, self.states(), faults, hanging)
+
+    def explain(self, key: str) -> dict[str, Any]:
+        """Why a key is where it is: store, watches, decoding, what is waited for, next attempt."""
+        return explain(key, self.wiring, self.health, self.states(), self.runtime.monotonic())
+
+    def resync(self, *plugins: str) -> Sequence[str]:
+        """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
+
+        It ends the waits of retries and of rejected keys. Raises `UsageError` for a plugin that does not run here.
+        """
+        lanes = [self._lane(name) for name in plugins] or list(self.wiring.lanes.values())
+        self.dispatcher.submit(lambda: self.dispatcher.resync(lanes, "request", rejected=True))
+        planned = {one.name for lane in lanes for one in (lane, *lane.dependents)}
+        return [name for name in self.wiring.lanes if name in planned]
+
+    def release(self, plugin: str) -> int:
+        """Let go what the brake holds of a plugin and of those that require it; how many removals were held.
+
+        Raises `UsageError` for a plugin that does not run here.
+        """
+        lane = self._lane(plugin)
+        held = sum(one.held() for one in (lane, *lane.dependents))
+        self.dispatcher.submit(lambda: self.dispatcher.release(lane))
+        return held
+
+    def _lane(self, name: str) -> Lane:
+        if name not in self.wiring.lanes:
+            known = ", ".join(self.wiring.lanes) or "none"
+            raise UsageError(f"no plugin {name} runs here; running are {known}")
+        return self.wiring.lanes[name]

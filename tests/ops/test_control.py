@@ -1,0 +1,138 @@
+"""A running host answers on its socket, also while a hook hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasync_core import Event, Host, Put, Watch, hookimpl
+from datasync_core.model.errors import HostError
+from datasync_core.ops.control import LONGEST, ask
+
+SOON = 10.0
+
+
+class Applies:
+    def __init__(self) -> None:
+        self.watch = Watch("a/", str)
+        self.watches = [self.watch]
+        self.inside, self.go = threading.Event(), threading.Event()
+        self.go.set()
+        self.resyncs = 0
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.resyncs += 1
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self.inside.set()
+        assert self.go.wait(SOON)
+
+
+@pytest.fixture
+def plugin() -> Applies:
+    return Applies()
+
+
+@pytest.fixture
+def host(tmp_path: Path, plugin: Applies) -> Any:
+    with Host("memory:", {"p": plugin}, name="edge", state_dir=tmp_path) as running:
+        assert running.wait(SOON)
+        yield running
+        plugin.go.set()
+
+
+def test_status_explain_resync_and_release_are_answered(host, plugin, tmp_path):
+    host.publisher().put("a/1", "x")
+    assert host.wait(SOON)
+    status = ask(tmp_path, {"command": "status"})
+    assert (status["host"], status["plugins"][0]["state"]) == ("edge", "in_sync")
+    assert ask(tmp_path, {"command": "explain", "key": "a/1"})["plugins"][0]["what"] == "applied"
+    assert ask(tmp_path, {"command": "resync", "plugins": []}) == ["p"]
+    assert host.wait(SOON)
+    assert plugin.resyncs == 2
+    assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 0
+
+
+def test_it_answers_while_a_hook_hangs(host, plugin, tmp_path):
+    plugin.go.clear()
+    host.publisher().put("a/1", "x")
+    assert plugin.inside.wait(SOON)
+    assert ask(tmp_path, {"command": "status"})["plugins"][0]["name"] == "p"
+    assert ask(tmp_path, {"command": "resync", "plugins": ["p"]}) == ["p"]
+
+
+def test_a_release_says_how_many_removals_it_covers(tmp_path):
+    plugin = Applies()
+    from datasync_transports.memory import MemoryTransport
+
+    store = MemoryTransport()
+    with Host(store, {"p": plugin}, state_dir=tmp_path) as host:
+        host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
+        assert host.wait(SOON)
+        store.clear()
+        while ask(tmp_path, {"command": "status"})["plugins"][0]["state"] != "held":
+            host.wait_changed(SOON)
+        assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 20
+        assert host.wait(SOON)
+        assert ask(tmp_path, {"command": "status"})["plugins"][0]["state"] == "in_sync"
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        ({"command": "resync", "plugins": ["q"]}, "no plugin q runs here; running are p"),
+        ({"command": "release", "plugin": "q"}, "no plugin q runs here; running are p"),
+        ({"command": "reboot"}, "the commands are status, explain"),
+        ([], "a request is a JSON object"),
+    ],
+)
+def test_what_it_cannot_do_it_says(host, tmp_path, request_, sentence):
+    with pytest.raises(HostError, match=sentence.replace("(", r"\(")):
+        ask(tmp_path, request_)
+
+
+def test_nonsense_gets_a_sentence_and_the_next_client_an_answer(host, tmp_path):
+    for nonsense in (b"{\n", b"\xff\n", b"x" * (LONGEST + 2) + b"\n", b""):
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.settimeout(SOON)
+            client.connect(str(tmp_path / "control"))
+            client.sendall(nonsense)
+            client.shutdown(socket.SHUT_WR)
+            assert "error" in json.loads(client.makefile().readline())
+    assert ask(tmp_path, {"command": "status"})["host"] == "edge"
+
+
+def test_only_the_owner_may_connect(host, tmp_path):
+    assert stat.S_IMODE(os.stat(tmp_path / "control").st_mode) == 0o600
+
+
+def test_paths_too_long_for_a_socket_are_served(tmp_path):
+    folder = tmp_path / ("long" * 50)
+    with Host("memory:", {"p": Applies()}, name="deep", state_dir=folder) as host:
+        assert host.wait(SOON)
+        assert ask(folder, {"command": "status"})["host"] == "deep"
+
+
+def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_path):
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(tmp_path / "control"))
+    stale.close()
+    with pytest.raises(HostError, match="no host runs here"):
+        ask(tmp_path, {"command": "status"})
+    with Host("memory:", {"p": Applies()}, name="edge", state_dir=tmp_path):
+        assert ask(tmp_path, {"command": "status"})["host"] == "edge"
+    assert not (tmp_path / "control").exists()
+    with pytest.raises(HostError, match="no host runs here"):
+        ask(tmp_path, {"command": "status"})
+    with pytest.raises(HostError, match="no host runs here"):
+        ask(tmp_path / "nowhere", {"command": "status"})
