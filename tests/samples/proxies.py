@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -57,7 +58,8 @@ class Web:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
-        self.value = json.dumps({"host": "127.0.0.1", "port": self._server.server_port})
+        self.port: int = self._server.server_port
+        self.value = json.dumps({"host": "127.0.0.1", "port": self.port})
 
     def close(self) -> None:
         """From now on a request that is sent here fails. Any number of times."""
@@ -154,12 +156,13 @@ class Proxies:
     def file(self, name: str, file: str = "haproxy.cfg") -> Path:
         return self.place.folder / name / file
 
-    def start_haproxy(self, name: str) -> None:
-        """Start a HAProxy as its own service manager would, once its configuration is there."""
-        until(self.file(name).exists, f"the host writes {self.file(name)}")
-        log = self._stack.enter_context((self.place.folder / name / "log").open("w"))
-        command = [self._haproxy, "-W", "-f", str(self.file(name)), "-p", str(self.file(name, "haproxy.pid"))]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    def start_haproxy(self, name: str, line: str = "") -> None:
+        """Start a HAProxy as an operator would, once its configuration is there."""
+        folder = self.place.folder / name
+        until((folder / "haproxy.cfg").exists, f"the host writes a file in {folder}")
+        _, *arguments = shlex.split(line or "haproxy -W -f haproxy.cfg -p haproxy.pid")
+        log = self._stack.enter_context((folder / "log").open("w"))
+        process = subprocess.Popen([self._haproxy, *arguments], cwd=folder, stdout=log, stderr=log)
         self._stack.callback(process.wait)
         self._stack.callback(process.terminate)
 

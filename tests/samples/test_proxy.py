@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import attrs
 import pytest
 from datasync_proxy.backends import Backends
 from datasync_proxy.haproxy import Haproxy
 
 from datasync_core.testing import Harness
 from tests.cli.command import Place
-from tests.samples.proxies import Proxies, free_port, until
+from tests.samples.proxies import SAMPLE, Proxies, free_port, until
 
 
 @pytest.fixture
@@ -109,6 +112,62 @@ def test_two_instances_follow_two_stores(proxies: Proxies) -> None:
     for client in clients.values():
         client.close()
         assert client.failures == []
+
+
+def test_the_readme_does_what_it_says(proxies: Proxies) -> None:
+    port, a, b = free_port(), proxies.web("a"), proxies.web("b")
+    ports = {"8080": str(port), "8001": str(a.port), "8002": str(b.port)}
+
+    def here(text: str) -> str:
+        return re.sub("|".join(ports), lambda found: ports[found[0]], text)
+
+    for name in ("datasync.toml", "keys.json"):
+        proxies.place.write(name, here((SAMPLE / "example" / name).read_text()))
+    proxies.place.env["DATASYNC_HOST__ONLY"] = '["haproxy"]'
+    load, run = block("sh try").splitlines()
+    start, put, refused = here(block("sh more")).splitlines()
+
+    proxies.do(*command(load))
+    host = proxies.place.start(*command(run))
+    proxies.start_haproxy(".", start.removesuffix(" &"))
+    host.until("haproxy: in sync")
+    client = proxies.client(port)
+    client.sees("a")
+    proxies.do(*command(put))
+    client.sees("a", "b")
+    proxies.do(*command(refused))
+    host.until(block("text more").strip())
+    client.sees("a", "b")
+    assert host.end() == 0
+    client.close()
+    assert client.failures == []
+
+
+def block(info: str) -> str:
+    """The text of the fenced block of the sample's README with this info string."""
+    found = re.search(
+        rf"^```{info}\n(.*?)^```$", (SAMPLE / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    return found[1]
+
+
+def command(line: str) -> list[str]:
+    """The arguments of a line that calls datasync-host."""
+    name, *arguments = shlex.split(line)
+    assert name == "datasync-host"
+    return arguments
+
+
+def test_every_setting_and_default_is_in_the_table_of_the_readme() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)?", (SAMPLE / "README.md").read_text(), re.MULTILINE)
+    settings = [
+        (field.name, "" if field.default is None or field.name == "template" else str(field.default))
+        for plugin in (Backends, Haproxy)
+        for field in attrs.fields(plugin)
+        if field.init
+    ]
+    assert rows == settings
 
 
 LOCAL = {"host": "127.0.0.1", "port": 80}
