@@ -23,6 +23,7 @@ from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Feed, wire
 from datasync_core.model.entries import Delete, Put
 from datasync_core.model.errors import PluginError, StoreError
+from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.url import Url
 from datasync_core.ops.explain import explain, in_words
 from datasync_core.plugins.assembly import Wanted, assemble
@@ -112,6 +113,7 @@ class Harness:
         self.runtime = VirtualRuntime(seed)
         self._patience = patience or Patience()
         self._brake = brake
+        self._stopped = False
         self._expected = expected or {}
         wanted = {name: Wanted(config=values) for name, values in (config or {}).items()}
         assembly = assemble(
@@ -202,15 +204,17 @@ class Harness:
 
     def settle(self) -> float | None:
         """Deliver all that is due now; the clock's next deadline."""
-        while True:
+        while not self._stopped:
             while any([link.pump() for link in self._links.values()]):
                 pass
             deadline = self._dispatcher.turn()
             if not any([link.pump() for link in self._links.values()]):
                 return deadline
+        return None
 
     def stop(self) -> None:
         """Call `on_stop` of every plugin, in reverse order; no plugin is called after it."""
+        self._stopped = True
         self._dispatcher.stop_plugins()
 
     def state(self, plugin: str) -> PluginState:
@@ -282,11 +286,18 @@ class Harness:
         def publisher(store: str = "main") -> StorePublisher:
             return self._link(store).publisher
 
+        def report_fault(error: BaseException | str) -> None:
+            cause = error if isinstance(error, BaseException) else None
+            kind = f" {type(cause).__name__}" if cause else ""
+            text = f"{name}: reported{kind}: {error}"
+            dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
+            dispatcher.submit(lambda: dispatcher.fault(self._lanes[name]))
+
         return Context(
             name,
             logging.getLogger(f"datasync.plugins.{name}"),
             publisher,
-            lambda error: dispatcher.submit(lambda: dispatcher.fault(self._lanes[name])),
+            report_fault,
             lambda reason: dispatcher.submit(lambda: dispatcher.request(self._lanes[name])),
         )
 

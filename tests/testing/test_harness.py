@@ -300,6 +300,7 @@ def test_a_plugin_asks_for_a_resync_and_reports_faults_by_its_context() -> None:
     plugin.started.report_fault("the table was flushed")
     harness.advance(100)
     assert harness.calls[-1].reason == "fault"
+    assert harness.faults() == ["routes: reported: the table was flushed"]
 
 
 def test_calls_of_one_plugin_are_found_among_those_of_all() -> None:
