@@ -10,7 +10,7 @@ import click
 
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import inventory, print_problems
-from datasync_core.cli.loading import loaded_host, settings_for
+from datasync_core.cli.loading import host_with_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
 from datasync_core.cli.plugins import lines
 from datasync_core.cli.session import print_json, session
@@ -46,7 +46,7 @@ def check_command(
     settings = settings_for(config, stores, only, disable)
     if not settings.stores:
         raise ConfigError(NO_STORE)
-    host = loaded_host(settings, files)
+    host = host_with_stores(settings, files)
     rows = inventory(host, discover(GROUP_PLUGINS).found)
     reached = [_reach(store, paths) for store, paths in _paths(host).items()]
     code = Exit.FINE

@@ -16,7 +16,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import opened
 from datasync_core.cli.options import config_options, store_option
 from datasync_core.cli.reading import name_unreadable, read
-from datasync_core.cli.session import say
+from datasync_core.cli.session import output, say
 from datasync_core.cli.values import as_fields
 from datasync_core.model.keys import check_path
 
@@ -26,13 +26,14 @@ from datasync_core.model.keys import check_path
 @click.option(
     "-o",
     "--output",
+    "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write there: the whole dump or nothing.",
 )
 @store_option
 @config_options
-def dump_command(path: str, output: Path | None, store: str | None, config: Path | None) -> int:
+def dump_command(path: str, file: Path | None, store: str | None, config: Path | None) -> int:
     """Print the keys under a path as JSON lines, which load takes, sorted.
 
     PATH is a subtree when it ends in a slash (routes/), else one key; without it, everything. Exits with 1 where a
@@ -45,14 +46,14 @@ def dump_command(path: str, output: Path | None, store: str | None, config: Path
         length=len(entries),
         label="writing",
         show_pos=True,
-        hidden=output is None or not sys.stderr.isatty(),
+        hidden=file is None or not sys.stderr.isatty(),
         file=sys.stderr,
     )
-    with _stdout() if output is None else _atomic(output) as file, bar:
+    with _stdout() if file is None else _atomic(file) as target, bar:
         for number, entry in enumerate(entries, 1):
             if entry.error is None:
                 line = json.dumps({"key": entry.key, **as_fields(entry.value)}, ensure_ascii=False)
-                file.write(line.encode() + b"\n")
+                target.write(line.encode() + b"\n")
             if number % 1000 == 0:
                 bar.update(1000)
     if unreadable := name_unreadable(entries):
@@ -63,9 +64,9 @@ def dump_command(path: str, output: Path | None, store: str | None, config: Path
 
 @contextmanager
 def _stdout() -> Iterator[BinaryIO]:
-    output = sys.stdout.buffer
-    yield output
-    output.flush()
+    stdout = output()
+    yield stdout
+    stdout.flush()
 
 
 @contextmanager
@@ -73,17 +74,17 @@ def _atomic(file: Path) -> Iterator[BinaryIO]:
     """The file appears under its name when it is whole and on the disk; a pipe or a device is written as it is."""
     target = file.resolve()
     if target.exists() and not target.is_file():
-        with target.open("wb") as output:
-            yield output
+        with target.open("wb") as device:
+            yield device
         return
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as output:
+        with part.open("xb") as whole:
             if target.exists():
                 os.chmod(part, target.stat().st_mode & 0o7777)
-            yield output
-            output.flush()
-            os.fsync(output.fileno())
+            yield whole
+            whole.flush()
+            os.fsync(whole.fileno())
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import click
 
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import print_problems
-from datasync_core.cli.loading import loaded_host, settings_for
+from datasync_core.cli.loading import host_without_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
 from datasync_core.cli.session import print_json, session
 
@@ -43,7 +43,7 @@ def graph_command(
     config: Path | None,
 ) -> int:
     """Show the plugins in their order, and who requires whom."""
-    host = loaded_host(settings_for(config, stores, only, disable), files)
+    host = host_without_stores(settings_for(config, stores, only, disable), files)
     names = [plugin.name for plugin in host.plugins]
     edges = [edge for plugin in host.plugins for edge in _edges(plugin, names)]
     waiting = dict(host.assembly.waiting_for)

@@ -28,16 +28,30 @@ def settings_for(
     return load_settings(cwd=Path.cwd(), environ=os.environ, file=config, overrides=overrides)
 
 
-def loaded_host(settings: Settings, files: Sequence[Path]) -> Host:
-    """A host that has loaded its plugins. Without any store the embedded one stands in, unopened."""
-    from attrs import evolve
-
+def host_with_stores(settings: Settings, files: Sequence[Path]) -> Host:
+    """A host that has loaded its plugins, and its stores as they are: reading them makes none."""
     from datasync_core.cli.opening import as_they_are
-    from datasync_core.config import embedded_store
     from datasync_core.host import Host
 
-    if not settings.stores:
-        settings = evolve(settings, stores={"main": embedded_store(Path.cwd())})
     host = Host(settings=as_they_are(settings), discover=True, files=files)
+    host.load()
+    return host
+
+
+def host_without_stores(settings: Settings, files: Sequence[Path]) -> Host:
+    """The same, for who asks for plugins alone: no transport is imported, and a store's wrong URL is no matter."""
+    from attrs import evolve
+
+    from datasync_core.config import embedded_store
+    from datasync_core.host import Host
+    from datasync_core.transport import Subscription, Transport
+
+    class Closed(Transport):
+        def subscribe(self, paths: Sequence[str]) -> Subscription:
+            raise NotImplementedError
+
+    stores = settings.stores or {"main": embedded_store(Path.cwd())}
+    closed = {name: Closed(store.url) for name, store in stores.items()}
+    host = Host(closed, settings=evolve(settings, stores={}), discover=True, files=files)
     host.load()
     return host

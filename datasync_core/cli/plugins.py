@@ -10,7 +10,7 @@ import click
 
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import inventory, print_problems
-from datasync_core.cli.loading import loaded_host, settings_for
+from datasync_core.cli.loading import host_without_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
 from datasync_core.cli.session import print_json, session
 
@@ -35,7 +35,7 @@ def plugins_command(
     """
     from datasync_core.plugins.discovery import GROUP_PLUGINS, GROUP_TRANSPORTS, discover
 
-    host = loaded_host(settings_for(config, stores, only, disable), files)
+    host = host_without_stores(settings_for(config, stores, only, disable), files)
     rows = inventory(host, discover(GROUP_PLUGINS).found)
     transports = discover(GROUP_TRANSPORTS).found if everything else ()
     extra = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import opened
 from datasync_core.cli.options import config_options, json_option, store_option
 from datasync_core.cli.reading import name_unreadable, read
-from datasync_core.cli.session import print_json, say
+from datasync_core.cli.session import output, print_json, say
 from datasync_core.cli.values import as_fields, as_line
 from datasync_core.model.keys import check_key, check_path
 
@@ -38,11 +37,11 @@ def get_command(key: str, store: str | None, as_json: bool, config: Path | None)
     if as_json:
         print_json({"key": key, **as_fields(entry.value), "revision": entry.revision})
         return Exit.FINE
-    output = sys.stdout.buffer
-    output.write(entry.value)
-    if sys.stdout.isatty() and not entry.value.endswith(b"\n"):
-        output.write(b"\n")
-    output.flush()
+    stdout = output()
+    stdout.write(entry.value)
+    if stdout.isatty() and not entry.value.endswith(b"\n"):
+        stdout.write(b"\n")
+    stdout.flush()
     return Exit.FINE
 
 

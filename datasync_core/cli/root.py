@@ -125,7 +125,8 @@ def _told(error: Exception, state: Session) -> Exit:
     if isinstance(error, DatasyncError):
         say(str(error))
     elif isinstance(error, OSError):
-        say(f"{error.filename or 'the output'}: {error.strerror or error}")
+        lost = "the working directory" if isinstance(error, FileNotFoundError) else "the output"
+        say(f"{error.filename or lost}: {error.strerror or error}")
     else:
         say(f"a mistake of datasync itself, {type(error).__name__}: {error} (-v shows where)")
     return exit_of(error, state.store_exit)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import Any
+import os
+import sys
+from typing import Any, BinaryIO
 
 import click
 
@@ -29,6 +32,13 @@ def session() -> Session:
 def say(sentence: str) -> None:
     """Tell the operator something, beside what the command prints."""
     click.echo(f"{PROGRAM}: {sentence}", err=True)
+
+
+def output() -> BinaryIO:
+    """Where bytes go that are printed as they are. Raises OSError where stdout is closed."""
+    if sys.stdout is None:  # the shell's >&-
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdout.buffer
 
 
 def print_json(value: Any) -> None:

@@ -54,6 +54,23 @@ def test_plugins_shows_each_with_its_state_and_why(place: Place) -> None:
     assert place.names() == {"datasync.toml"}
 
 
+def test_plugins_imports_no_transport_and_minds_no_wrong_store(place: Place) -> None:
+    spy = (
+        GREET
+        + """
+    import sys
+    found = [name for name in sys.modules if name.startswith("datasync_transports")]
+    if found:
+        raise ImportError(f"there is {found}")
+    """
+    )
+    place.install("spy", spy)
+    place.write("datasync.toml", '[stores]\nmain = "nonsense:"\n')
+    assert rows(place)["spy"]["state"] == "ok"
+    assert place.do("graph").lines == ["spy"]
+    assert place.do("check").code == 3
+
+
 def test_plugins_all_lists_the_transports_and_damaged_metadata_is_told(place: Place) -> None:
     place.install("damaged", "", entry="[datasync.plugins\nthis is no entry point\n[datasync.plugins]\nx\n")
     answer = place.do("plugins", "--all")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -129,6 +131,15 @@ def test_completion_knows_commands_stores_and_plugins(place: Place) -> None:
     assert complete("datasync-host run -p no:gr") == ["no:greet"]
     place.write("datasync.toml", "this is no toml")
     assert complete("datasync-host get --store s") == []
+
+
+def test_ctrl_c_ends_a_command_that_waits_with_130(place: Place) -> None:
+    os.mkfifo(place.folder / "fifo")
+    waiting = place.start("load", "fifo", "--store", "sqlite:data.db")
+    with (place.folder / "fifo").open("wb"):  # opens once the command has opened it, too
+        assert waiting.end(signal.SIGINT) == 130
+    assert "Traceback" not in waiting.said
+    assert place.names() == {"fifo"}
 
 
 def test_a_mistake_of_ours_is_one_sentence_and_with_v_a_traceback(place: Place) -> None:
