@@ -123,7 +123,7 @@ def _run(host: Host) -> Exit:
     bell = RealRuntime().doorbell()
     with StopSignals(bell) as signals:
         host.start()
-        while signals.received is None and host.refused() is None and host.crashed() is None:
+        while signals.received is None and not _is_over(host):
             bell.wait(LOOK)
         refused = host.refused()
         if signals.received is not None:
@@ -131,7 +131,14 @@ def _run(host: Host) -> Exit:
         _stop(host)
         if signals.received is None and refused is not None:
             raise refused
+        if signals.received is None and host.restart_wanted:
+            return Exit.RESTART
         return Exit.FINE if host.crashed() is None else Exit.FAILED
+
+
+def _is_over(host: Host) -> bool:
+    """Whether the host cannot go on, or wants to be started anew."""
+    return host.restart_wanted or host.refused() is not None or host.crashed() is not None
 
 
 def _stop(host: Host) -> None:

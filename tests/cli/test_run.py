@@ -217,3 +217,18 @@ def test_run_waits_for_a_store_that_is_not_there_yet(place: Place) -> None:
     place.do("put", "hello/ada", "hi", "--store", "sqlite:later.db")
     host.until("resync CREATE ada hi")
     assert host.end() == 0
+
+
+def test_a_fault_of_a_plugin_whose_policy_is_restart_ends_the_host_with_75(place: Place) -> None:
+    broken = GREET.replace(
+        "def on_stop",
+        'def on_start(context):\n        context.report_fault("it broke")\n\n    @hookimpl\n    def on_stop',
+    )
+    place.install("greet", broken)
+    place.write(
+        "datasync.toml", '[stores]\nmain = "sqlite:data.db"\n[plugins.greet]\nfault_policy = "restart"\n'
+    )
+    host = place.start("run")
+    host.until("it broke")
+    assert host.ended() == 75
+    assert "on_stop" in host.lines
