@@ -136,7 +136,7 @@ class Proxies:
         """Instances, each with a folder and a store of its own; nothing else that is installed here runs."""
         parts = [INSTANCE.format(name=name, haproxy=self._haproxy) for name in names]
         for name in names:
-            self.place.folder.joinpath(name).mkdir()
+            self.place.write(f"{name}/haproxy.cfg", "")
         self.place.write("datasync.toml", f"[host]\nonly = {list(names)}\n" + "".join(parts))
 
     def web(self, name: str) -> Web:
@@ -145,6 +145,8 @@ class Proxies:
         return web
 
     def client(self, port: int) -> Client:
+        """A client that begins once HAProxy listens."""
+        until(lambda: listens(port), f"something listens on {port}")
         client = Client(port)
         self._stack.callback(client.close)
         return client
@@ -157,7 +159,7 @@ class Proxies:
         return self.place.folder / name / file
 
     def start_haproxy(self, name: str, line: str = "") -> None:
-        """Start a HAProxy as an operator would, once its configuration is there."""
+        """Start a HAProxy as an operator would, once there is a configuration, if only an empty one."""
         folder = self.place.folder / name
         until((folder / "haproxy.cfg").exists, f"the host writes a file in {folder}")
         _, *arguments = shlex.split(line or "haproxy -W -f haproxy.cfg -p haproxy.pid")
@@ -165,6 +167,7 @@ class Proxies:
         process = subprocess.Popen([self._haproxy, *arguments], cwd=folder, stdout=log, stderr=log)
         self._stack.callback(process.wait)
         self._stack.callback(process.terminate)
+        until((folder / "haproxy.pid").exists, f"HAProxy runs in {folder}")
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -181,3 +184,8 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
