@@ -6,20 +6,18 @@ here ``.venv/bin`` holds two scripts that stand for this environment, and plugin
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.documents import ROOT, Running, do, furnish, sh, texts
+from tests.documents import rows as cells
+
 README = (ROOT / "README.md").read_text()
 TRY = (
     "python3 -m venv .venv"
@@ -28,75 +26,22 @@ TRY = (
     " && .venv/bin/datasync-host run"
 )
 CHECK = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox"
-PATIENCE = 20.0
 
 
 def blocks(info: str) -> list[str]:
-    """The texts of the fenced blocks with this info string (``sh try``), without their indentation."""
-    pattern = rf"^( *)```{re.escape(info)}\n(.*?)^ *```$"
-    found = re.findall(pattern, README, re.MULTILINE | re.DOTALL)
-    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+    """The texts of the fenced blocks with this info string (``sh try``)."""
+    return texts(README, info)
 
 
 def rows(heading: str) -> dict[str, str]:
     """First and second column of the table whose first heading this is."""
-    table = re.search(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
-    assert table is not None, f"README.md has no table that begins with {heading}"
-    cells = [[cell.strip() for cell in row.split("|")[1:3]] for row in table[1].splitlines()]
-    return {first.strip("`"): second for first, second in cells}
-
-
-class Running:
-    """A process whose output is read as it comes."""
-
-    def __init__(self, command: str, cwd: Path) -> None:
-        self.process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        self.said = ""
-
-    def until(self, line: str) -> None:
-        """Read on until the process has said this line."""
-        deadline = time.monotonic() + PATIENCE
-        assert self.process.stdout is not None
-        while line not in self.said.splitlines():
-            ready, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
-            assert ready, f"{line!r} is not among {self.said!r} after {PATIENCE} s"
-            more = os.read(self.process.stdout.fileno(), 65536)
-            assert more, f"the process ended before it said {line!r}: {self.said!r}"
-            self.said += more.decode()
-
-    def interrupt(self) -> int:
-        """Ctrl-C; the exit code."""
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=PATIENCE)
-        self.said += out.decode()
-        return self.process.returncode
-
-    def kill(self) -> None:
-        """End it at once, if it still runs."""
-        self.process.kill()
-        self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+    return {row[0]: row[1] for row in cells(README, heading)}
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where the README's commands run: with `.venv/bin` and the sample plugins, nothing installed."""
-    scripts = tmp_path / ".venv" / "bin"
-    scripts.mkdir(parents=True)
-    site = tmp_path / "site"
-    how = f"--quiet --no-deps --no-index --no-build-isolation --upgrade --target {site}"
-    for name, command in {"datasync-host": "datasync_core", "pip": "pip"}.items():
-        options = how if name == "pip" else ""
-        (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {command} "$@" {options}\n')
-        (scripts / name).chmod(0o755)
-    shutil.copytree(ROOT / "sample_plugins", tmp_path / "sample_plugins")
-    for name in os.environ:
-        if name.startswith(("DATASYNC_", "STATE_DIRECTORY")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    furnish(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -107,22 +52,6 @@ def running(place: Path) -> Iterator[list[Running]]:
     yield started
     for one in started:
         one.kill()
-
-
-def sh(command: str, place: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def do(command: str, place: Path) -> None:
-    answer = sh(command, place)
-    assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
 
 
 def test_the_first_screen_has_the_two_commands() -> None:
