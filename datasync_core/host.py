@@ -10,7 +10,6 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from datasync_core.config.settings import HostSettings, PluginSettings, Settings
@@ -200,9 +199,7 @@ class Host:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -329,8 +326,10 @@ class Host:
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
             if name not in counted:
                 self._publishers[name].wrote = feed.expected.wrote
+            report, audit = self._dispatcher.report, self.settings.host.audit
+            store = self.stores[name]
             self._reflectors[name] = Reflector(
-                self.stores[name], feed.paths, feed.inbox, self._runtime, self._dispatcher.report, backoff
+                store, feed.paths, feed.inbox, self._runtime, report, backoff, audit
             )
 
     def _binding(self, plugin: Plugin, stores: Mapping[str, str]) -> Binding:

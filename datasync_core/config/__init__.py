@@ -14,10 +14,9 @@ from datasync_core.config.settings import (
 )
 from datasync_core.config.sources import Overrides
 from datasync_core.config.stores import embedded_store
-from datasync_core.config.table import NOT_YET, SETTINGS, Setting
+from datasync_core.config.table import SETTINGS, Setting
 
 __all__ = [
-    "NOT_YET",
     "SETTINGS",
     "Brake",
     "HostSettings",

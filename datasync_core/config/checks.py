@@ -11,7 +11,7 @@ from datasync_core.config.references import refers, resolve
 from datasync_core.config.settings import Origin
 from datasync_core.config.shown import got
 from datasync_core.config.sources import Given, Names, dotted
-from datasync_core.config.table import NOT_YET, Setting
+from datasync_core.config.table import Setting
 
 RANK = {"default": 0, "file": 1, "environment": 2, "command line": 3}
 
@@ -92,14 +92,10 @@ def check(given: Given, environ: Mapping[str, str]) -> Any:
 
 
 def accept(path: Names, setting: Setting, value: Any, origin: Origin, *, hidden: bool) -> Any:
-    """The value as its kind reads it; raises `ConfigError` for one that is wrong or cannot be served yet."""
+    """The value as its kind reads it; raises `ConfigError` for one that is wrong."""
     name = dotted(path)
     try:
-        read = setting.kind.read(value)
+        return setting.kind.read(value)
     except (ValueError, OverflowError):
         found = got(value, hidden=hidden)
         raise origin.refusal(f"{name} must be {setting.kind.expected}, got {found}") from None
-    if setting.name in NOT_YET and read not in NOT_YET[setting.name]:
-        right = "".join(f', or write "{word}"' for word in NOT_YET[setting.name])
-        raise origin.refusal(f"{name} is not available yet: leave it out{right}")
-    return read

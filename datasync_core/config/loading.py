@@ -32,7 +32,7 @@ def load_settings(
 ) -> Settings:
     """Read all settings. ``file`` is what ``-c`` names; ``cwd`` is where ``datasync.toml`` is looked for.
 
-    Raises `ConfigError` for what is unknown, wrong, unreadable, or not available yet.
+    Raises `ConfigError` for what is unknown, wrong or unreadable.
     """
     path, content = _file(cwd, environ, file)
     folder = cwd if path is None else path.parent

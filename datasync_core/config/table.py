@@ -138,11 +138,6 @@ SETTINGS = (
     Setting("plugins.*.reconnect", _choice("resync", "delta"), inherited=True),
 )
 
-NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "host.audit": (),
-}
-"""Settings of a later release → the values that this one can serve."""
-
 Node: TypeAlias = "Setting | Mapping[str, Node]"
 
 

@@ -251,8 +251,10 @@ class Dispatcher:
             replica.apply(segments)
             if replica.went_back is not None:
                 self._report_history(replica.went_back)
-            if replica.snapshots > before > 0:
-                concerned.update(self._plan_reconnect(replica))
+            if replica.audited is not None:
+                concerned.update(self._repair(replica, *replica.audited))
+            elif replica.snapshots > before > 0:
+                concerned.update(self._plan(replica, "reconnect"))
             for shelf in replica.touched:
                 for ledger, lane in self._ledgers.get(shelf, ()):
                     ledger.absorb(shelf)
@@ -270,15 +272,23 @@ class Dispatcher:
         text = f"{key} went back from revision {before} to {now}: the store has another history (a restored backup?)"
         self.report(Fault(FaultKind.STORE_WENT_BACK, text, key=key))
 
-    def _plan_reconnect(self, replica: Replica) -> list[Lane]:
+    def _repair(self, replica: Replica, differed: int, missed: int) -> list[Lane]:
+        """An audit was made; where the copy was wrong, those who read it are resynced."""
+        if not differed:
+            return []
+        text = f"an audit found {differed} keys that differ from the copy; {missed} of them are old news"
+        self.report(Fault(FaultKind.AUDIT, text))
+        return self._plan(replica, "audit")
+
+    def _plan(self, replica: Replica, reason: str) -> list[Lane]:
         watching = [
             lane
             for lane in self._lanes
-            if lane.name not in self._delta
+            if (reason == "audit" or lane.name not in self._delta)
             and any(ledger.replica is replica for ledger in lane.ledgers.values())
         ]
         for lane in watching:
-            lane.plan("reconnect")
+            lane.plan(reason)
         return watching
 
     def _brake(self, lanes: Iterable[Lane]) -> None:

@@ -19,6 +19,7 @@ class FaultKind(StrEnum):
     BRAKE = "brake"
     REPORTED = "reported by plugin"
     DELETES_OVERDUE = "deletes overdue"
+    AUDIT = "audit"
     LEFTOVERS = "leftovers"
 
 

@@ -5,7 +5,8 @@ wait, and memory grows with the number of distinct keys, never with the length o
 whole, and a take takes everything, so that no transaction is ever divided.
 
 What is taken is a list of segments, in order: `Changes`, or the parts of a snapshot (`BEGIN`, `Chunk` …,
-`COMPLETE`, or `ABORT` where it broke off). A snapshot may be taken in pieces; it counts once it is complete.
+`COMPLETE`, or `ABORT` where it broke off; `AUDIT` after the beginning of one that only compares). A snapshot may be
+taken in pieces; it counts once it is complete.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ class Mark(Enum):
     BEGIN = "begin"
     COMPLETE = "complete"
     ABORT = "abort"
+    AUDIT = "audit"
 
 
 BEGIN: Final = Mark.BEGIN
 COMPLETE: Final = Mark.COMPLETE
 ABORT: Final = Mark.ABORT
+AUDIT: Final = Mark.AUDIT
 
 
 class Changes:
@@ -50,7 +53,7 @@ class Chunk:
         self.entries = entries
 
 
-Segment: TypeAlias = Changes | Chunk | Literal[Mark.BEGIN, Mark.COMPLETE, Mark.ABORT]
+Segment: TypeAlias = Changes | Chunk | Literal[Mark.BEGIN, Mark.COMPLETE, Mark.ABORT, Mark.AUDIT]
 
 
 class Inbox:
@@ -88,11 +91,13 @@ class Inbox:
                     latest[change.key] = change
         self._doorbell.ring()
 
-    def begin(self) -> None:
-        """A snapshot follows."""
+    def begin(self, *, audit: bool = False) -> None:
+        """A snapshot follows; ``audit``: of a stream that was healthy, to be compared with what it said."""
         with self._lock:
             self.begun += 1
             self._append(BEGIN)
+            if audit:
+                self._append(AUDIT)
 
     def chunk(self, entries: Sequence[Entry]) -> None:
         """A part of the snapshot."""

@@ -54,7 +54,9 @@ class Reflector:
         runtime: Runtime,
         report: Callable[[Fault], None],
         backoff: Backoff,
+        audit: float | None = None,
     ) -> None:
+        """``audit``: seconds after which a healthy stream is compared with a snapshot, again and again; None: never."""
         self._store = store
         self._paths = paths
         self._inbox = inbox
@@ -67,6 +69,8 @@ class Reflector:
         self._cursor: Cursor | None = None
         self._thread: Thread | None = None
         self._lost = False  # a loss was reported and its end was not yet
+        self._audit = audit
+        self._auditing = False  # the next snapshot is to be compared, not to follow a loss
         self._hurried = False  # a cursor expired and a snapshot followed at once
         self.health = Health(runtime.time())
 
@@ -134,15 +138,21 @@ class Reflector:
         self._cursor = subscription.cursor
         self._connected()
         inbox = self._inbox
+        due = None if self._audit is None else self._runtime.monotonic() + self._audit
         while not self._stopping:
-            batch = subscription.poll(POLL)
+            left = POLL if due is None else due - self._runtime.monotonic()
+            batch = subscription.poll(min(POLL, max(left, 0.0)))
             if batch is not None:
                 inbox.put(batch)
                 self._cursor = subscription.cursor
+            elif left <= 0:  # and nothing is under way: begin anew, to compare
+                self._auditing, self._cursor = True, None
+                return
 
     def _read(self, subscription: Subscription) -> None:
         inbox = self._inbox
-        inbox.begin()
+        inbox.begin(audit=self._auditing)
+        self._auditing = False
         complete = False
         chunks = subscription.snapshot()
         try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from datasync_core.model.entries import Entry, Gone
-from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Chunk, Segment
+from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Segment
 from datasync_core.sync.shelves import Shelf, Shelves
 
 
@@ -31,6 +31,8 @@ class Replica:
         """How many snapshots were completed."""
         self.inferred: set[str] = set()
         """Keys that this round found absent, in contrast to those deleted explicitly."""
+        self.audited: tuple[int, int] | None = None
+        """What this round's audit found: how many keys differed, and of how many the stream must have missed it."""
         self.went_back: tuple[str, int, int] | None = None
         """A key whose revision fell from one to another in this round's snapshot: the store has another history."""
         self.buried: list[tuple[Shelf, str]] = []
@@ -39,6 +41,7 @@ class Replica:
         """Shelves with a delta."""
         self._counts = counts  # the store numbers nothing: number each change of bytes here
         self._mark = 0
+        self._auditing = False
         self._staged: dict[str, Entry] | None = None  # what differs in the snapshot that is being read
 
     def settle(self) -> None:
@@ -49,6 +52,7 @@ class Replica:
         self.inferred = set()
         self.buried = []
         self.went_back = None
+        self.audited = None
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
@@ -61,6 +65,8 @@ class Replica:
                 self._abort()
                 self._mark += 1
                 self._staged = {}
+            elif segment is AUDIT:
+                self._auditing = True
             elif segment is COMPLETE:
                 self._complete()
             elif segment is ABORT:
@@ -158,6 +164,9 @@ class Replica:
         staged, self._staged = self._staged, None
         if staged is None:
             return
+        if self._auditing:
+            self.audited = self._compare(staged)
+            self._auditing = False
         if self.synced:
             self._sweep(staged, self._mark)
             for key, new in staged.items():
@@ -169,6 +178,19 @@ class Replica:
                     self._set(shelf, old, new)
         self.synced = True
         self.snapshots += 1
+
+    def _compare(self, staged: dict[str, Entry]) -> tuple[int, int]:
+        """How many keys differ from a snapshot, and how many of them should have been told before it was read.
+
+        What is newer than the newest revision known may have been written while the snapshot began.
+        """
+        gone = sum(
+            entry._mark != self._mark and key not in staged
+            for shelf in self.shelves.all.values()
+            for key, entry in shelf.entries.items()
+        )
+        missed = sum(0 < new.revision <= self.revision for new in staged.values())
+        return gone + len(staged), missed
 
     def _sweep(self, present: dict[str, Entry] | dict[str, Entry | Gone], mark: int | None = None) -> None:
         """Remove what is neither in ``present`` as an entry nor marked: inferred from absence."""
@@ -183,6 +205,7 @@ class Replica:
                 self.inferred.add(key)
 
     def _abort(self) -> None:
+        self._auditing = False
         if self._staged is not None and not self.synced:
             for shelf in self.shelves.all.values():
                 shelf.entries.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datasync_core.config import NOT_YET, SETTINGS, Settings, load_settings
+from datasync_core.config import Settings, load_settings
 from datasync_core.model.errors import ConfigError
 
 Load = Callable[..., Settings]
@@ -99,7 +99,7 @@ FILE_CASES = {
     "[host]\na = 1\na = 2\n": "datasync.toml:3: this is no TOML: Cannot overwrite a value",
     "[host\n": "datasync.toml:1: this is no TOML: Expected ']' at the end of a table declaration",
     '[host]\nname = """': "datasync.toml:2: this is no TOML: Unterminated string (at end of document)",
-    "[host]\naudit = 5": "datasync.toml:2: host.audit is not available yet: leave it out",
+    "[host]\naudit = -5": "datasync.toml:2: host.audit must be a number of seconds above 0, got -5",
     "[host]\nbrake.share = 2": "datasync.toml:2: host.brake.share must be a number from 0 to 1, got 2",
 }
 
@@ -204,7 +204,3 @@ def test_a_file_that_is_no_text_or_too_deep_is_refused(tmp_path: Path, load: Loa
         load()
     file.write_text("\ufeff[host]\r\nname = 'bom'\r\n", newline="")
     assert load().host.name == "bom"
-
-
-def test_what_is_not_available_yet_is_in_the_table_of_settings() -> None:
-    assert set(NOT_YET) <= {setting.name for setting in SETTINGS}

@@ -1,0 +1,121 @@
+"""An audit compares the copy with the store, repairs only what differs, and says what had been missed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from datasync_core import Event, Host, Watch, hookimpl
+from datasync_core.config import HostSettings, Settings
+from datasync_core.model.entries import Batch, Entry
+from datasync_core.spec.transport import Subscription
+from datasync_transports.memory import MemoryTransport
+
+SOON = 10.0
+
+
+class Deaf(MemoryTransport):
+    """A store whose stream swallows changes while ``deaf``."""
+
+    deaf = False
+
+    def subscribe(self, paths: Sequence[str]) -> Subscription:
+        return _Deaf(self, super().subscribe(paths))
+
+
+class _Deaf(Subscription):
+    def __init__(self, transport: Deaf, inner: Subscription) -> None:
+        self._transport, self._inner = transport, inner
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        return self._inner.snapshot()
+
+    def poll(self, timeout: float) -> Batch | None:
+        batch = self._inner.poll(timeout)
+        return None if self._transport.deaf else batch
+
+    def wake(self) -> None:
+        self._inner.wake()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.watch = Watch("a/", str)
+        self.watches = [self.watch]
+        self.calls: list[tuple[str, list[tuple[str, str]]]] = []
+        self.values: dict[str, str] = {}
+        self.heard = threading.Event()
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self._note(event)
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self._note(event)
+
+    def _note(self, event: Event) -> None:
+        self.calls.append(
+            (event.reason, [(change.kind, change.name) for change in event.changes(self.watch)])
+        )
+        self.values = dict(event[self.watch])
+        self.heard.set()
+
+
+def audited(store: MemoryTransport, plugin: Notes) -> Host:
+    settings = Settings(HostSettings("audited", audit=0.05), {}, {}, Path.cwd())
+    return Host(store, {"p": plugin}, settings=settings)
+
+
+def test_what_the_stream_missed_is_found_repaired_and_said():
+    store, plugin = Deaf(), Notes()
+    with audited(store, plugin) as host:
+        host.publisher().put("a/1", "x")
+        host.publisher().put("a/2", "x")
+        assert host.wait(SOON)
+        plugin.heard.clear()
+        store.deaf = True
+        writer = store.writer()
+        from datasync_core import Delete, Put
+
+        writer.commit([Put("a/1", b"y"), Delete("a/2"), Put("a/3", b"z")])
+        assert plugin.heard.wait(SOON)
+        store.deaf = False
+        assert host.wait(SOON)
+        faults = [fault["text"] for fault in host.status()["faults"]]
+    assert plugin.values == {"1": "y", "3": "z"}
+    reason, changes = next(call for call in plugin.calls if call[0] == "audit")
+    assert (reason, changes[0]) == ("audit", ("DELETE", "2"))
+    assert faults[0].startswith("an audit found 3 keys that differ from the copy")
+
+
+def test_an_audit_that_finds_nothing_tells_nobody():
+    store, plugin = MemoryTransport(), Notes()
+    with audited(store, plugin) as host:
+        host.publisher().put("a/1", "x")
+        assert host.wait(SOON)
+        health = next(iter(host._reflectors.values())).health
+        calls, pause = len(plugin.calls), threading.Event()
+        snapshots = health.snapshots
+        while health.snapshots < snapshots + 5:
+            pause.wait(0.02)
+        assert host.wait(SOON)
+        assert len(plugin.calls) == calls
+        assert host.status()["faults"] == []
+
+
+def test_changes_under_an_audit_are_told_once_and_in_order():
+    store, plugin = MemoryTransport(), Notes()
+    with audited(store, plugin) as host:
+        assert host.wait(SOON)
+        health = next(iter(host._reflectors.values())).health
+        number = 0
+        while health.snapshots < 6:
+            number += 1
+            host.publisher().put("a/1", str(number))
+        assert host.wait(SOON)
+    assert plugin.values == {"1": str(number)}
