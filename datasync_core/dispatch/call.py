@@ -185,6 +185,12 @@ class Call:
     def state(self, watch: Watch[Any]) -> State:
         return WatchState(self.parts[watch.store], watch)
 
+    def deleting(self) -> Iterable[Watch[Any]]:
+        return [watch for part in self.parts.values() for watch in part.deletes]
+
+    def putting(self) -> Iterable[Watch[Any]]:
+        return self.watches if self.resync else [watch for part in self.parts.values() for watch in part.puts]
+
     def deletes(self, watch: Watch[Any]) -> Iterable[tuple[str, Entry | None]]:
         return self.parts[watch.store].deletes.get(watch, ())
 

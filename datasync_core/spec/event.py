@@ -49,6 +49,12 @@ class View(Protocol):
     def state(self, watch: Watch[Any]) -> State:
         """The whole state of a watch."""
 
+    def deleting(self) -> Iterable[Watch[Any]]:
+        """The watches that have something to be deleted in this call."""
+
+    def putting(self) -> Iterable[Watch[Any]]:
+        """The watches that have something to be created or updated in this call."""
+
     def deletes(self, watch: Watch[Any]) -> Iterable[tuple[str, Entry | None]]:
         """Key and applied entry of what is to be deleted in this call."""
 
@@ -138,9 +144,9 @@ class Event:
 
     def __iter__(self) -> Iterator[Change[Any]]:
         """All changes over all watches, deletes first."""
-        for watch in self.live.watches:
+        for watch in self.live.deleting():
             yield from self._deletes(watch)
-        for watch in self.live.watches:
+        for watch in self.live.putting():
             yield from self._puts(watch)
 
     @property

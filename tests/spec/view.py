@@ -56,6 +56,12 @@ class FakeView:
     def state(self, watch: Watch[Any]) -> State:
         return self.states[watch]
 
+    def deleting(self) -> tuple[Watch[Any], ...]:
+        return self.watches
+
+    def putting(self) -> tuple[Watch[Any], ...]:
+        return self.watches
+
     def deletes(self, watch: Watch[Any]) -> Iterator[tuple[str, Entry | None]]:
         for key, value in self.applied.get(watch, {}).items():
             if key not in self.states[watch].entries:
