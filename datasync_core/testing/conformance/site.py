@@ -23,6 +23,7 @@ from datasync_core.testing.conformance.rules import Broken, require
 
 T = TypeVar("T")
 _AT_ONCE = 100  # keys in one transaction from outside: etcd takes 128
+_PACE = 0.0005  # seconds between writes in the background: no store's history is overrun by them
 _SHOWN = 3  # differences in a message
 
 
@@ -170,7 +171,7 @@ class Site:
         def run() -> None:
             number = 0
             try:
-                while not ended.is_set():
+                while not ended.wait(_PACE):
                     number += 1
                     act(number)
             except Exception as error:
