@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.dispatch.states import PluginState, StateName, describe, state_of
+from datasync_core.dispatch.states import PluginState, describe, is_beginning, state_of
 from datasync_core.model.errors import Reject, Retry
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Doorbell, Runtime
@@ -151,11 +151,11 @@ class Dispatcher:
         while True:
             while self._commands:
                 self._commands.popleft()()
-            active = self._take() | self._unsettled
+            active = sorted(self._take() | self._unsettled, key=self._order.__getitem__)
             self._tell_faults()
             self._brake(active)
             now = self.runtime.monotonic()
-            called = self._make_round(sorted(active, key=self._order.__getitem__)) if active else False
+            called = self._make_round(active) if active else False
             self._look(active)
             if called and self._counts is not None:
                 self._counts.touch()
@@ -324,9 +324,9 @@ class Dispatcher:
             state = state_of(lane)
             if state != self.states.get(lane.name):
                 changed[lane.name] = state
-                unread = state.state is StateName.WAITING and lane.gate() is None  # each start begins so
+                level = logging.DEBUG if is_beginning(state, lane) else logging.INFO
                 said = {"plugin": lane.name, "state": str(state.state)}
-                log.log(logging.DEBUG if unread else logging.INFO, "%s", describe(state, lane), extra=said)
+                log.log(level, "%s", describe(state, lane), extra=said)
         if changed:
             self.states = {**self.states, **changed}
 

@@ -13,15 +13,13 @@ from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
 from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
+from datasync_core.dispatch.reports import report_invalid, report_rejected
 from datasync_core.model.errors import Reject
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.spec.context import Context
 from datasync_core.spec.event import Event
-
-SAID = 10
-"""How many invalid values of one call are named one by one."""
 
 
 class Desk(Protocol):
@@ -214,10 +212,8 @@ class Lane:
             return self._resync(self.resync)
         call = self._collect(puts=True, deletes=self.whole)
         if call is None:
-            if (
-                self.trouble is not None and not self._pending()
-            ):  # what failed is frozen by now: nothing to try again
-                self.attempts.recover()
+            if self.trouble is not None and not self._pending():
+                self.attempts.recover()  # what failed is frozen by now: nothing to try again
             return False
         if self.plugin.on_change is None:
             return self._resync("change")
@@ -284,7 +280,7 @@ class Lane:
         for part in call.parts.values():
             if part.ledger.behind:
                 part.collect_changes(now, puts=puts, deletes=deletes)
-        self._report_values()
+        report_invalid(self.name, self.ledgers.values(), self._desk.report)
         return None if call.is_empty() else call
 
     def _may_delete(self) -> bool:
@@ -311,7 +307,7 @@ class Lane:
         call = Call(self.ledgers, self.plugin.watches, resync=True)
         for part in call.parts.values():
             part.collect_state(withhold=self.succeeded and not self.whole)
-        self._report_values()
+        report_invalid(self.name, self.ledgers.values(), self._desk.report)
         hook = self.plugin.on_resync
         assert hook is not None  # refused at load
         if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
@@ -342,22 +338,10 @@ class Lane:
         if call.resync or self.trouble is not None:
             self.last = reason if call.resync else "retry"
         self.attempts.recover()
+        report_rejected(self.name, call, self._desk.report)
         if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
             self._encourage()
         return True
-
-    def _report_values(self) -> None:
-        for ledger in self.ledgers.values():
-            found, ledger.found_invalid = ledger.found_invalid, []
-            for text in found[:SAID]:
-                self._desk.report(Fault(FaultKind.VALUE_INVALID, f"{self.name}: {text}", plugin=self.name))
-            if ledger.leftovers:
-                ledger.leftovers = False
-                text = f"{self.name}: so many keys vanished half applied that some may be left over in what it drives"
-                self._desk.report(Fault(FaultKind.LEFTOVERS, text, plugin=self.name))
-            if len(found) > SAID:
-                text = f"{self.name}: {len(found) - SAID} more values are invalid"
-                self._desk.report(Fault(FaultKind.VALUE_INVALID, text, plugin=self.name))
 
     def _encourage(self) -> None:
         """Those that require this one may try again what they set aside."""

@@ -67,9 +67,20 @@ def _held(lane: Lane) -> str:
     return f"{lane.held()}{stock} keys are gone without having been deleted; to remove them: {release}"
 
 
+def is_beginning(state: PluginState, lane: Lane) -> bool:
+    """Whether a plugin waits only because everything has just begun: each start begins so."""
+    if state.state is not StateName.WAITING or lane.succeeded or lane.missing is not None:
+        return False
+    return all(one.trouble is None and one.failed is None for one in lane.requires)
+
+
 def describe(state: PluginState, lane: Lane) -> str:
     """A state as the log says it: ``hello: in sync, 1 key (startup)``."""
     reason = state.reason
+    trouble = lane.trouble
+    if state.state is StateName.RETRYING and trouble is not None:  # what failed was logged when it did
+        when = "on change" if trouble.due is None else f"attempt {trouble.attempts + 1} follows"
+        return f"{state.name}: {state.state}: {when}"
     if state.state is not StateName.IN_SYNC:
         return f"{state.name}: {state.state}: {reason}" if reason else f"{state.name}: {state.state}"
     if not lane.plugin.watches:

@@ -16,6 +16,7 @@ class FaultKind(StrEnum):
     HOOK_FAILED = "hook failed"
     HOOK_HANGS = "hook hangs"
     VALUE_INVALID = "value invalid"
+    VALUE_REJECTED = "value rejected"
     BRAKE = "brake"
     REPORTED = "reported by plugin"
     DELETES_OVERDUE = "deletes overdue"

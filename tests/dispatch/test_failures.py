@@ -160,6 +160,7 @@ def test_a_rejected_key_waits_for_its_next_change_and_keeps_the_last_good_value(
     harness.put("a/1", "good")
     plugin.fail_on = {"a/1": Reject("not like this")}
     harness.put("a/1", "bad")
+    assert harness.faults() == ["p: a/1 is rejected: not like this"]
     plugin.fail_on = {}
     count = len(harness.calls)
     harness.advance(100)

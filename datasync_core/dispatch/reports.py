@@ -1,0 +1,48 @@
+"""Faults about single values: named one by one, up to a bound, so that a million bad ones fill no log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from datasync_core.dispatch.call import Call
+from datasync_core.dispatch.ledger import Ledger
+from datasync_core.model.faults import Fault, FaultKind
+
+SAID = 10
+"""How many values of one call are named one by one."""
+
+
+def report_invalid(plugin: str, ledgers: Iterable[Ledger], report: Callable[[Fault], None]) -> None:
+    """Tell which values turned out not to decode since this was last asked, and what a bound on memory forgot."""
+    for ledger in ledgers:
+        found, ledger.found_invalid = ledger.found_invalid, []
+        _say(plugin, FaultKind.VALUE_INVALID, [(None, text) for text in found], "values are invalid", report)
+        if ledger.leftovers:
+            ledger.leftovers = False
+            text = (
+                f"{plugin}: so many keys vanished half applied that some may be left over in what it drives"
+            )
+            report(Fault(FaultKind.LEFTOVERS, text, plugin=plugin))
+
+
+def report_rejected(plugin: str, call: Call, report: Callable[[Fault], None]) -> None:
+    """Tell which keys the plugin rejected in a call that succeeded."""
+    rejected = [
+        (key, f"{key} is rejected: {reason}")
+        for part in call.parts.values()
+        for key, reason in part.rejected.items()
+    ]
+    _say(plugin, FaultKind.VALUE_REJECTED, rejected, "keys are rejected", report)
+
+
+def _say(
+    plugin: str,
+    kind: FaultKind,
+    texts: list[tuple[str | None, str]],
+    more: str,
+    report: Callable[[Fault], None],
+) -> None:
+    for key, text in texts[:SAID]:
+        report(Fault(kind, f"{plugin}: {text}", plugin=plugin, key=key))
+    if len(texts) > SAID:
+        report(Fault(kind, f"{plugin}: {len(texts) - SAID} more {more}", plugin=plugin))
