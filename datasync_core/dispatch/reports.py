@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
@@ -38,7 +38,7 @@ def report_rejected(plugin: str, call: Call, report: Callable[[Fault], None]) ->
 def _say(
     plugin: str,
     kind: FaultKind,
-    texts: list[tuple[str | None, str]],
+    texts: Sequence[tuple[str | None, str]],
     more: str,
     report: Callable[[Fault], None],
 ) -> None:
