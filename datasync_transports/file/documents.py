@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import json
 import math
@@ -60,8 +61,9 @@ def read(files: Sequence[File]) -> Document | None:
 
 def to_json(name: str, content: bytes) -> bytes:
     """A document's content as compact JSON. Raises `Broken`; parsers may raise other errors, too."""
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode()
     except UnicodeDecodeError as error:
         before = content[: error.start].decode()
         raise Broken(f"expected UTF-8 text, got byte 0x{content[error.start]:02x}", *_end(before)) from None

@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from datasync_core.transport import Entry, Gone
+from datasync_core.transport import Batch, Entry, Gone
 from datasync_transports.file import documents
 from datasync_transports.file.documents import Document
 from datasync_transports.file.tree import Directory, Paths, Tree
 
-_LONGEST = 0.5
-"""Seconds for which a directory may go on changing before it is taken as it is."""
+_BURST = 2.0
+"""Seconds for which what began in a calm directory may last (a checkout) before it is taken as it is."""
+_FIRST = 0.5
+"""The same for the first look: who waits for it has nothing yet."""
+_RESTLESS = 0.0
+"""The same where the look before found changes, too, and no end is to be expected: until one pause is over."""
 
 
 class Mirror:
@@ -26,23 +30,27 @@ class Mirror:
         self._directory = Directory(root, paths)
         self._pause = pause
         self._known: dict[str, Document] = {}
+        self._calm = False  # whether the look before found nothing
 
-    def look(self, *, hurry: bool = False) -> list[Entry | Gone]:
+    def look(self, *, hurry: bool = False) -> Batch | None:
         """What is different from what was given out before; ``hurry``: no pause where nothing moves meanwhile.
 
         What is read is read between two listings that agree, unless they never do.
         """
-        give_up = time.monotonic() + _LONGEST
+        begun = time.monotonic()
+        longest = _FIRST if hurry else _BURST if self._calm else _RESTLESS
         tree = self._directory.scan()
         while True:
             stale = self._stale(tree)
             if not stale and self._known.keys() <= tree.keys():
-                return []
+                self._calm = True
+                return None
             if not hurry and not self._pause():
-                return []
+                return None
             read = {key: documents.read(tree[key]) for key in stale}
             after = self._directory.scan()
-            if after == tree or time.monotonic() > give_up:
+            if after == tree or time.monotonic() - begun > longest:
+                self._calm = False
                 return self._accept(tree, read)
             tree, hurry = after, False
 
@@ -62,10 +70,11 @@ class Mirror:
             stale.append(key)
         return stale
 
-    def _accept(self, tree: Tree, read: dict[str, Document | None]) -> list[Entry | Gone]:
+    def _accept(self, tree: Tree, read: dict[str, Document | None]) -> Batch | None:
         known = self._known
         gone = [key for key in known if key not in tree or read.get(key, known[key]) is None]
-        changes: list[Entry | Gone] = [Gone(key) for key in gone]
+        flushed = bool(gone) and len(gone) == len(known)  # by mistake, as likely as not
+        changes: list[Entry | Gone] = [] if flushed else [Gone(key) for key in gone]
         for key in gone:
             del known[key]
         for key, document in read.items():
@@ -75,4 +84,4 @@ class Mirror:
             known[key] = document
             if before is None or (before.value, before.error) != (document.value, document.error):
                 changes.append(Entry(key, document.value, error=document.error))
-        return changes
+        return Batch(changes, flushed) if changes or flushed else None

@@ -13,7 +13,7 @@ from datasync_transports.file.mirror import Mirror
 from datasync_transports.file.tree import Paths
 
 _CHUNK = 1000
-_QUIET = 0.03
+_QUIET = 0.05
 """Seconds without a change after which a directory counts as quiet."""
 _UNHEARD = 2.0
 """Seconds after which a change is seen that no event told of: behind a link to elsewhere, or on another machine."""
@@ -38,10 +38,11 @@ class FileSubscription(Subscription):
         self._mirror = None
         mirror = Mirror(self._root, self._paths, self._pause)
         self._listen()
-        entries = mirror.look(hurry=True)
+        found = mirror.look(hurry=True)
+        entries = [entry for entry in found.changes if not entry.gone] if found else []
         for start in range(0, len(entries), _CHUNK):
             self._check()
-            yield [entry for entry in entries[start : start + _CHUNK] if not entry.gone]
+            yield entries[start : start + _CHUNK]
         self._check()
         self._mirror = mirror
 
@@ -52,12 +53,12 @@ class FileSubscription(Subscription):
             self._check()
             if self._mirror is None:
                 raise StoreError(f"{self._root}: poll comes after a snapshot")
-            changes = self._mirror.look()
+            batch = self._mirror.look()
             self._check()
             remaining = deadline - time.monotonic()
-            if changes or self._woken or remaining <= 0:
+            if batch is not None or self._woken or remaining <= 0:
                 self._woken = False
-                return Batch(changes) if changes else None
+                return batch
             if self._events is None:
                 self._bell.wait(min(remaining, self._interval))
             else:

@@ -21,9 +21,8 @@ from datasync_core.transport import (
 from datasync_transports.file.documents import Broken, to_json
 from datasync_transports.file.tree import PASSED_OVER, SUFFIXES
 
-_PART_BYTES = 255  # of a name, on every file system that Linux has
-KEY_BYTES = _PART_BYTES - len(".json")
-"""The longest last part of a key, and so the longest key that surely fits; with slashes it may be longer."""
+KEY_BYTES = 250
+"""With ``.json`` behind it, what every file system of Linux takes as a name."""
 
 
 class FileWriter(Writer):
@@ -58,16 +57,10 @@ class FileWriter(Writer):
     def _stem(self, key: str) -> Path:
         """A key's file without its suffix. Raises `Unsupported` for a key that no file can have."""
         parts = key.split("/")
-        for part in parts:
-            last = KEY_BYTES if part is parts[-1] else _PART_BYTES
-            if not part or part.startswith(".") or part == PASSED_OVER or "\0" in part:
-                raise Unsupported(
-                    f"the part {part!r} of the key {key!r} cannot be a file's name in {self._root}"
-                )
-            if len(part.encode()) > last:
-                raise Unsupported(
-                    f"the key {key!r} is too long for {self._root}: {last} bytes between slashes"
-                )
+        if any(not part or part.startswith(".") or part == PASSED_OVER or "\0" in part for part in parts):
+            raise Unsupported(f"the key {key!r} has a part that is no name of a file that {self._root} shows")
+        if len(key.encode()) > KEY_BYTES:
+            raise Unsupported(f"the key {key!r} is longer than {KEY_BYTES} bytes, what {self._root} takes")
         return self._root.joinpath(*parts)
 
 
