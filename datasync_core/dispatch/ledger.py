@@ -179,6 +179,8 @@ class Ledger:
         self.behind[key] = self.applied(key)
         self.frozen[key] = why
         self.aside.pop(key, None)
+        if why.ice is not Ice.HELD:
+            self.inferred.discard(key)
 
     def bury(self, key: str) -> None:
         """A key that is gone was deleted explicitly now: that is never held."""
@@ -194,8 +196,8 @@ class Ledger:
         self.inferred.clear()
 
     def held(self) -> int:
-        """How many removals the brake holds."""
-        return sum(1 for key in self.inferred if key in self.frozen)
+        """How many removals the brake holds. Any thread may ask: one step of the interpreter counts them."""
+        return len(self.frozen.keys() & self.inferred)
 
     def stock(self) -> int:
         """How many keys the plugin has applied, or may have."""
