@@ -40,14 +40,13 @@ def check_command(
     cannot be read. Nothing is made and nothing is changed.
     """
     from datasync_core.host import NO_STORE
-    from datasync_core.plugins.discovery import GROUP_PLUGINS, discover
 
     session().store_exit = Exit.STORE
     settings = settings_for(config, stores, only, disable)
     if not settings.stores:
         raise ConfigError(NO_STORE)
     host = host_with_stores(settings, files)
-    rows = inventory(host, discover(GROUP_PLUGINS).found)
+    rows = inventory(host)
     reached = [_reach(store, paths) for store, paths in _paths(host).items()]
     code = Exit.FINE
     if any(row["error"] for row in reached):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from datasync_core.host import Host
-    from datasync_core.plugins.discovery import Found
     from datasync_core.plugins.plugin import Plugin
     from datasync_core.plugins.problem import Problem
 
 
-def inventory(host: Host, found: Iterable[Found]) -> list[dict[str, Any]]:
+def inventory(host: Host) -> list[dict[str, Any]]:
     """One row for each plugin, sorted by name: state ``ok``, ``waiting``, ``disabled`` or ``failed``, and why.
 
-    ``host`` has loaded its plugins; ``found`` are the installed ones.
+    ``host`` has loaded its plugins.
     """
-    rows = {one.name: _row(one.name, one.distribution, one.version, one.value) for one in found}
+    rows = {one.name: _row(one.name, one.distribution, one.version, one.value) for one in host.assembly.found}
     for name, why in host.assembly.disabled.items():
         rows.setdefault(name, _row(name)).update(state="disabled", reason=why)
     waiting = waits(host)

@@ -33,10 +33,10 @@ def plugins_command(
 
     All of them are loaded, each by itself, but those that are disabled. A broken one hides no other.
     """
-    from datasync_core.plugins.discovery import GROUP_PLUGINS, GROUP_TRANSPORTS, discover
+    from datasync_core.plugins.discovery import GROUP_TRANSPORTS, discover
 
     host = host_without_stores(settings_for(config, stores, only, disable), files)
-    rows = inventory(host, discover(GROUP_PLUGINS).found)
+    rows = inventory(host)
     transports = discover(GROUP_TRANSPORTS).found if everything else ()
     extra = [
         {"scheme": one.name, "distribution": one.distribution, "version": one.version, "path": one.value}

@@ -13,7 +13,7 @@ import attrs
 from attrs import field, frozen
 
 from datasync_core.plugins.candidates import Candidates, Wanted
-from datasync_core.plugins.discovery import Discovery
+from datasync_core.plugins.discovery import Discovery, Found
 from datasync_core.plugins.graph import Order, order
 from datasync_core.plugins.loading import import_plugin, make_plugin
 from datasync_core.plugins.names import did_you_mean
@@ -35,6 +35,8 @@ class Assembly:
     waiting_for: Mapping[str, str]
     """``requires interfaces: not installed`` for each plugin that misses something."""
     order: Order = field(repr=False)
+    found: tuple[Found, ...] = field(default=(), repr=False)
+    """What is installed, whether it runs here or not."""
 
 
 def assemble(
@@ -67,7 +69,14 @@ def assemble(
     problems += [Problem(name, text, loader.plugins[name].where) for name, text in ordered.failed.items()]
     plugins = surround([loader.plugins[name] for name in ordered.names], wrappers)
     problems.sort(key=lambda problem: (problem.plugin or "", problem.where, problem.text))
-    return Assembly(plugins, tuple(problems), dict(sorted(disabled.items())), ordered.waiting_for, ordered)
+    return Assembly(
+        plugins,
+        tuple(problems),
+        dict(sorted(disabled.items())),
+        ordered.waiting_for,
+        ordered,
+        found.found,
+    )
 
 
 class _Loader:
