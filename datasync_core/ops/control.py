@@ -2,7 +2,8 @@
 
 A Unix socket in the state directory, for its owner alone (mode 0600), served by a thread of its own, so that it
 answers also while a hook hangs. One JSON line in, one out: ``{"command": …, …}`` → ``{"result": …}`` or
-``{"error": sentence}``. A path too long for a socket's address is reached through the folder's descriptor.
+``{"error": sentence}``, with ``"kind": "usage"`` where the request is wrong rather than the host. A path too long
+for a socket's address is reached through the folder's descriptor.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ class ControlSocket:
                 raise UsageError("a request is a JSON object")
             return {"result": self._do(request)}
         except ValueError as error:
-            return {"error": f"a request is one line of JSON: {error}"}
+            return {"error": f"a request is one line of JSON: {error}", "kind": "usage"}
+        except UsageError as error:
+            return {"error": str(error), "kind": "usage"}
         except DatasyncError as error:
             return {"error": str(error)}
         except Exception as error:  # the answering must outlive a mistake of ours
@@ -123,7 +126,7 @@ class ControlSocket:
 def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
     """Ask the host whose state is in ``folder``; its result.
 
-    Raises `HostError` where none runs or none answers within ``timeout`` seconds, and for what it refuses.
+    Raises `HostError` where none runs or none answers within ``timeout`` seconds, `UsageError` for what it refuses.
     """
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as client:
         client.settimeout(timeout)
@@ -140,9 +143,11 @@ def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
             raise HostError(f"the host in {folder} belongs to another user: ask as that one") from None
         except OSError as error:
             raise HostError(f"the host in {folder} does not answer: {error}") from error
-    answer = json.loads(line or b'{"error": "the host ended while it was asked"}')
+    if not line.endswith(b"\n"):
+        raise HostError(f"the host in {folder} ended while it was asked")
+    answer = json.loads(line)
     if "error" in answer:
-        raise HostError(answer["error"])
+        raise (UsageError if answer.get("kind") == "usage" else HostError)(answer["error"])
     return answer["result"]
 
 

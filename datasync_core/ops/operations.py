@@ -68,7 +68,7 @@ class Operations:
         Raises `UsageError` for a plugin that does not run here.
         """
         lane = self._lane(plugin)
-        held = sum(one.held() for one in (lane, *lane.dependents))
+        held = sum(_removals(one) for one in (lane, *lane.dependents))
         self.dispatcher.submit(lambda: self.dispatcher.release(lane))
         return held
 
@@ -77,3 +77,9 @@ class Operations:
             known = ", ".join(self.wiring.lanes) or "none"
             raise UsageError(f"no plugin {name} runs here; running are {known}")
         return self.wiring.lanes[name]
+
+
+def _removals(lane: Lane) -> int:
+    """How many removals the brake holds of one plugin; at the start of a host only their number is known."""
+    tripped = lane.brake.tripped
+    return tripped - lane.keys() if tripped is not None and lane.is_held_at_start() else lane.held()

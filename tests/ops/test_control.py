@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from datasync_core import Event, Host, Put, Watch, hookimpl
-from datasync_core.model.errors import HostError
+from datasync_core.model.errors import HostError, UsageError
 from datasync_core.ops.control import LONGEST, ask
 
 SOON = 10.0
@@ -87,6 +87,20 @@ def test_a_release_says_how_many_removals_it_covers(tmp_path):
         assert ask(tmp_path, {"command": "status"})["plugins"][0]["state"] == "in_sync"
 
 
+def test_a_release_at_the_start_says_how_many_keys_there_are_fewer_than_in_an_earlier_life(tmp_path):
+    with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
+        host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
+        assert host.wait(SOON)
+    plugin = Applies()
+    with Host("memory:", {"p": plugin}, state_dir=tmp_path) as host:
+        while ask(tmp_path, {"command": "status"})["plugins"][0]["state"] != "held":
+            host.wait_changed(SOON)
+        assert plugin.resyncs == 0
+        assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 20
+        assert host.wait(SOON)
+        assert plugin.resyncs == 1
+
+
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
@@ -97,7 +111,7 @@ def test_a_release_says_how_many_removals_it_covers(tmp_path):
     ],
 )
 def test_what_it_cannot_do_it_says(host, tmp_path, request_, sentence):
-    with pytest.raises(HostError, match=sentence.replace("(", r"\(")):
+    with pytest.raises(UsageError, match=sentence.replace("(", r"\(")):
         ask(tmp_path, request_)
 
 
@@ -110,6 +124,24 @@ def test_nonsense_gets_a_sentence_and_the_next_client_an_answer(host, tmp_path):
             client.shutdown(socket.SHUT_WR)
             assert "error" in json.loads(client.makefile().readline())
     assert ask(tmp_path, {"command": "status"})["host"] == "edge"
+
+
+def test_a_host_that_ends_in_the_middle_of_its_answer_is_told(tmp_path):
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(tmp_path / "control"))
+        listener.listen()
+
+        def answer_half() -> None:
+            client, _ = listener.accept()
+            with closing(client):
+                client.recv(1000)
+                client.sendall(b'{"result": ')
+
+        thread = threading.Thread(target=answer_half)
+        thread.start()
+        with pytest.raises(HostError, match="ended while it was asked"):
+            ask(tmp_path, {"command": "status"})
+        thread.join()
 
 
 def test_only_the_owner_may_connect(host, tmp_path):
