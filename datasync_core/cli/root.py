@@ -32,6 +32,10 @@ _HOMES = {
     "watch": "watch",
     "load": "load",
     "dump": "dump",
+    "status": "status",
+    "explain": "explain",
+    "resync": "steer",
+    "release": "steer",
     "completion": "completion",
 }
 """Command → module of this room, in which it is called ``COMMAND_command``."""

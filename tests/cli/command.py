@@ -161,6 +161,19 @@ GREET = """
 """
 """A plugin that says what it is told."""
 
+HANG = """
+    from datasync_core import Watch, hookimpl
+    import threading
+
+    watches = [Watch("hello/", str)]
+
+    @hookimpl
+    def on_resync(event):
+        print("inside", flush=True)
+        threading.Event().wait()
+"""
+"""A plugin whose first hook never returns."""
+
 
 def requiring(*names: str) -> str:
     """The same plugin, requiring others."""

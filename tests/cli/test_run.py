@@ -9,19 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.command import COMMAND, GREET, Place, requiring
-
-HANG = """
-    from datasync_core import Watch, hookimpl
-    import threading
-
-    watches = [Watch("hello/", str)]
-
-    @hookimpl
-    def on_resync(event):
-        print("inside", flush=True)
-        threading.Event().wait()
-"""
+from tests.cli.command import COMMAND, GREET, HANG, Place, requiring
 
 
 def test_run_makes_the_embedded_store_says_so_and_ends_with_0(place: Place) -> None:
