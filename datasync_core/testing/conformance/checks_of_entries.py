@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datasync_core.model.entries import Entry, Put
-from datasync_core.testing.conformance.rules import Rule, holds, require
+from datasync_core.testing.conformance.rules import Broken, Rule, holds, require
 from datasync_core.testing.conformance.site import Site, doc
 
 _KEYS = [
@@ -80,7 +80,11 @@ class EntryChecks:
         name = "k" * ((limit or _LONG) - len(site.prefix))
         require(bool(name), f"key_bytes is {limit}, too short for any use")
         streamed = site.copy().read()
-        site.put(name, doc(1))
+        try:
+            site.put(name, doc(1))
+        except Exception as error:
+            size = len(site.prefix + name)
+            raise Broken(f"the store takes no key of {size} bytes; declare its key_bytes") from error
         streamed.follow()
         site.copy().read().check()
         writer = site.writer()
