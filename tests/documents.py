@@ -44,13 +44,17 @@ def texts(document: str, info: str) -> list[str]:
 
 
 def rows(document: str, heading: str) -> list[list[str]]:
-    """The cells of the one table whose first heading this is, without the marks of code."""
+    """The cells of the one table whose first heading this is; a cell that is all code without its marks."""
     table = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", document, re.MULTILINE)
     assert table is not None, f"there is no table that begins with {heading}"
     return [
-        [cell.strip().strip("`").replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+        [_plain(cell.strip().replace(r"\|", "|")) for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
         for row in table[1].splitlines()
     ]
+
+
+def _plain(cell: str) -> str:
+    return cell[1:-1] if re.fullmatch("`[^`]+`", cell) else cell
 
 
 class Running:
