@@ -11,7 +11,7 @@ from datasync_transports.file import documents
 from datasync_transports.file.documents import Document
 from datasync_transports.file.tree import Directory, Paths, Tree
 
-_BURST = 2.0
+_BURST = 1.0
 """Seconds for which what began in a calm directory may last (a checkout) before it is taken as it is."""
 _FIRST = 0.5
 """The same for the first look: who waits for it has nothing yet."""

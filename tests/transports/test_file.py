@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -398,16 +399,17 @@ def test_a_wake_while_it_settles_loses_nothing(root: Path) -> None:
 
 
 def test_what_changes_while_it_is_read_is_read_again(root: Path) -> None:
-    for name in "ab":
-        (root / f"{name}.json").write_text("1")
-
     def meddle() -> bool:
         if not (root / "c.json").exists():
             for name in "abc":
                 (root / f"{name}.json").write_text("22")
         return True
 
-    batch = Mirror(root, Paths([""]), meddle).look()
+    mirror = Mirror(root, Paths([""]), meddle)
+    assert mirror.look(hurry=True) is None  # it is calm now
+    for name in "ab":
+        (root / f"{name}.json").write_text("1")
+    batch = mirror.look()
     assert batch is not None
     assert {change.key: change.value for change in batch.changes if not change.gone} == dict.fromkeys(
         "abc", b"22"
@@ -440,8 +442,6 @@ subscription.close()
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A directory that another user may enter: not below one that is this user's alone."""
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
