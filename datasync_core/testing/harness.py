@@ -231,6 +231,11 @@ class Harness:
         calls = [call for call in self.calls_of(plugin) if call.error is None]
         return calls[-1].values if calls else {}
 
+    def undelivered(self, plugin: str) -> dict[str, str]:
+        """Key → why, of what a plugin is not told now: invalid, rejected, or held by the brake."""
+        ledgers = self._lane(plugin).ledgers.values()
+        return {key: why.reason for ledger in ledgers for key, why in ledger.frozen.items()}
+
     def stored(self, store: str = "main") -> dict[str, bytes]:
         """What a store holds now, key → bytes: also what plugins published."""
         entries: dict[str, bytes] = self._link(store).transport.entries

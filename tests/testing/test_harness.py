@@ -358,3 +358,22 @@ def test_what_a_host_would_refuse_is_refused() -> None:
     far = type("Far", (Routes,), {"watches": [Watch("a/", store="aux")]})
     with pytest.raises(PluginError, match="far watches the store aux: name it in stores="):
         Harness(far=far())
+
+
+def test_undelivered_names_what_a_plugin_is_not_told_and_why():
+    class Picky:
+        WATCH = Watch("a/", str)
+        watches = [WATCH]
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            if "bad" in event[self.WATCH]:
+                event.reject("a/bad", "not like this")
+
+    harness = Harness(picky=Picky())
+    harness.put("a/bad", "x")
+    harness.put("a/odd", b"\xff")
+    assert harness.undelivered("picky") == {
+        "a/bad": "not like this",
+        "a/odd": "a/odd (revision 2): expected UTF-8 text, got byte 0xff at position 0",
+    }
