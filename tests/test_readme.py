@@ -28,6 +28,15 @@ TRY = (
 CHECK = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox"
 
 
+BROKEN = """
+from datasync_core import hookimpl
+
+@hookimpl
+def on_start(context):
+    context.report_fault("what it drives is broken")
+"""
+
+
 def blocks(info: str) -> list[str]:
     """The texts of the fenced blocks with this info string (``sh try``)."""
     return texts(README, info)
@@ -176,6 +185,8 @@ def test_the_exit_codes_are_what_the_table_says(place: Path) -> None:
     (place / "text.db").write_text("this is no database, however long the text of it is" * 100)
     right = installed(place / "right", "watches = []\n")
     wrong = installed(place / "wrong", "import nowhere_to_be_found\n")
+    broken = installed(place / "broken", BROKEN)
+    (place / "datasync.toml").write_text('[host]\nfault_policy = "restart"\n')
     commands = {
         "0": (right, "put a/key value --store sqlite:some.db"),
         "1": (right, "get no/key --store sqlite:some.db"),
@@ -183,6 +194,7 @@ def test_the_exit_codes_are_what_the_table_says(place: Path) -> None:
         "3": (right, "get a/key"),
         "4": (wrong, "check --store sqlite:some.db"),
         "5": (right, "check --store sqlite:text.db"),
+        "75": (broken, "run --store sqlite:some.db"),
     }
     assert set(rows("exit code")) == set(commands)
     for code, (site, command) in commands.items():

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import print_problems, waits
 from datasync_core.cli.loading import settings_for
 from datasync_core.cli.options import config_options, plugin_options
-from datasync_core.cli.session import say, session
+from datasync_core.cli.session import session
 from datasync_core.model.errors import PluginError
 
 if TYPE_CHECKING:
@@ -54,7 +52,8 @@ def run_command(
     """Run the plugins that are installed, and those in files, until Ctrl-C or SIGTERM.
 
     The first signal lets the running hook finish and stops the plugins in reverse order, the second ends the process
-    at once. Exits with 3 for a wrong setting, 4 when no plugin is left to run, 5 when a store refuses this host.
+    at once. Exits with 1 when a hook does not return within stop_timeout, 3 for a wrong setting, 4 when no plugin is
+    left to run, 5 when a store refuses this host, 75 when a plugin's fault or a hook that hangs asks for a restart.
     Where nothing names a store, datasync.db in the working directory is made.
     """
     from datasync_core.cli.logs import log_to_stderr
@@ -117,11 +116,12 @@ def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
 
 
 def _run(host: Host) -> Exit:
+    from datasync_core.cli.ending import HangWatch
     from datasync_core.cli.signals import StopSignals
     from datasync_core.model.runtime import RealRuntime
 
     bell = RealRuntime().doorbell()
-    with StopSignals(bell) as signals:
+    with StopSignals(bell) as signals, HangWatch(host, lambda: signals.received is not None):
         host.start()
         while signals.received is None and not _is_over(host):
             bell.wait(LOOK)
@@ -143,13 +143,11 @@ def _is_over(host: Host) -> bool:
 
 def _stop(host: Host) -> None:
     """Stop the host; where a hook does not return in time, name it and end the process."""
+    from datasync_core.cli.ending import end_at_once
+
     timeout = host.settings.host.stop_timeout
     if host.stop(timeout):
         return
     running = host.running()
     what = f"{running[1]} of plugin {running[0]}" if running else "a thread of the host"
-    say(f"{what} has not returned within {timeout:g} s (stop_timeout): ended without it")
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
-    os._exit(Exit.FAILED)
+    end_at_once(f"{what} has not returned within {timeout:g} s (stop_timeout): ended without it", Exit.FAILED)

@@ -56,13 +56,17 @@ def test_G12_a_signal_lets_the_running_hook_finish_and_stops_in_reverse_order(pl
     assert (host.returncode, out.splitlines()) == (0, ["stop b", "stop a"])
 
 
-def test_G12_a_hook_that_outlives_stop_timeout_is_named_and_the_exit_is_1(place: Place) -> None:
+def test_G12_a_hook_that_outlives_stop_timeout_is_named_the_exit_is_1_and_no_other_hook_runs(
+    place: Place,
+) -> None:
+    place.install("a-first", GREET)
     place.install("stuck", HANG)
     place.write("datasync.toml", '[host]\nstop_timeout = 0.2\n[stores]\nmain = "sqlite:data.db"\n')
     host = place.start("run")
     host.until("inside")
     assert host.end() == 1
     assert "on_resync of plugin stuck has not returned within 0.2 s" in host.lines[-1]
+    assert "on_stop" not in host.lines
 
 
 def test_G12_a_second_signal_ends_the_process_at_once(place: Place) -> None:

@@ -1,0 +1,76 @@
+"""The end of a process that a hook keeps from ending well."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from datasync_core.cli.exits import Exit
+from datasync_core.cli.session import say
+
+if TYPE_CHECKING:
+    from datasync_core.host import Host
+
+LAST_WORDS = 1.0
+"""Seconds to say why it ends: a hook may hang just because nobody reads what it prints."""
+
+
+def end_at_once(sentence: str, code: Exit) -> NoReturn:
+    """Say it, hand on what was printed, and end the process, whatever its threads do. Any thread."""
+
+    def speak() -> None:
+        with suppress(OSError, ValueError):
+            say(sentence)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+                stream.flush()
+
+    last = threading.Thread(target=speak, daemon=True)
+    last.start()
+    last.join(LAST_WORDS)
+    os._exit(code)
+
+
+class HangWatch:
+    """Within it a hook that hangs ends the process, where ``[host] on_hang`` is ``restart``; else it does nothing.
+
+    The watchdog sees a hook that waits, and the process ends with 75. A C call that keeps the interpreter's lock
+    keeps the watchdog from looking, too: then faulthandler's own timer, wound up by each look, ends it with 1.
+    The main thread enters it before the host starts; ``is_stopping`` says when ``stop_timeout`` decides instead.
+    """
+
+    def __init__(self, host: Host, is_stopping: Callable[[], bool]) -> None:
+        self._host = host
+        self._is_stopping = is_stopping
+        self._report: int | None = None
+
+    def __enter__(self) -> Self:
+        if self._host.settings.host.on_hang == "restart":
+            # of its own: a descriptor that is closed meanwhile may come to mean another file
+            self._report = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else os.dup(2)
+            self._host.watchdog.on_hang = self._restart
+            self._host.watchdog.on_sample = self._wind_up
+            self._wind_up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._report is not None:
+            faulthandler.cancel_dump_traceback_later()
+            os.close(self._report)
+
+    def _wind_up(self) -> None:
+        assert self._report is not None
+        timeout = 3 * self._host.settings.host.hook_timeout
+        faulthandler.dump_traceback_later(timeout, exit=True, file=self._report)
+
+    def _restart(self, sentence: str) -> None:
+        if not self._is_stopping():
+            end_at_once(f'{sentence}; ended, to be started anew (on_hang = "restart")', Exit.RESTART)
