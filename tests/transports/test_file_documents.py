@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 
 from datasync_core.transport import Url
 from datasync_transports.file import FileTransport
-from datasync_transports.file.documents import Broken, to_json
+from datasync_transports.file.documents import Broken, read, to_json
+from datasync_transports.file.tree import File
 
 ALIASES = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
@@ -118,6 +120,21 @@ def test_a_document_of_a_mebibyte_is_handed_on(tmp_path: Path) -> None:
     value = {f"name-{i}": "x" * 100 for i in range(10_000)}
     (tmp_path / "a.json").write_text(json.dumps(value, indent=2))
     assert json.loads(found(tmp_path)["a"][0]) == value
+
+
+def test_a_pipe_that_took_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "a.json"
+    os.mkfifo(pipe)
+    document = read([File("a.json", str(pipe), (1,))])
+    assert document is not None
+    assert document.error == "a.json: is no regular file"
+
+
+def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
+    document = read([File("a.json", "/a" * 5000, (1,))])
+    assert document is not None
+    assert document.error == "a.json cannot be read: File name too long"
+    assert document.fresh
 
 
 WITHOUT = """
