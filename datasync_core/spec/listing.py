@@ -11,6 +11,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.model.errors import ConnectionLost, Misconfigured, StoreError
@@ -105,7 +106,7 @@ class _ListingSubscription(Subscription):
         self._check()
         url = self._transport.url
         try:
-            held = dict(self._transport.read())
+            held: dict[Any, Any] = dict(self._transport.read())  # what it says is not what all authors do
         except StoreError:
             raise
         except Exception as error:
