@@ -1,0 +1,384 @@
+"""One history: a seed draws plugins, stores and troubles, plays so many steps, heals everything and compares.
+
+`play` is all that a test needs. The same seed makes the same history, to the last switch of threads.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import define, field
+
+from datasync_core import Host
+from datasync_core.config.settings import Brake, HostSettings, PluginSettings, RetrySettings, Settings
+from datasync_core.dispatch.counts import PAUSE, Counts
+from datasync_core.testing import VirtualRuntime
+from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.plugin import Character, Driven, Life, Optimised
+from tests.simulation.store import SimulatedStore
+from tests.simulation.system import Key, System
+from tests.simulation.workload import Workload
+
+HOLD = 6.0
+RETRY = RetrySettings(0.5, 4.0, 3)
+
+
+class Kept(Counts):
+    """Counts that survive in memory what a host does not."""
+
+    def __init__(self, life: Life, kept: dict[str, int]) -> None:
+        super().__init__(Path("nowhere"))
+        self._life = life
+        self._kept = kept
+
+    def load(self) -> Mapping[str, int]:
+        return dict(self._kept)
+
+    def save(self, counts: Mapping[str, int], now: float) -> None:
+        self._stale = False
+        self._next = now + PAUSE
+        if not self._life.dead:
+            self._kept.update(counts)
+
+
+@define
+class Report:
+    """What a history was."""
+
+    seed: int
+    steps: int
+    operations: int = 0
+    calls: int = 0
+    failures: int = 0
+    """Calls that raised."""
+    faults: int = 0
+    """Connections lost, flushes, restores, wiped devices, restarts."""
+    refusals: int = 0
+    """How often a device refused something."""
+    violation: str | None = None
+    trace: list[str] = field(factory=list, repr=False)
+
+    def __str__(self) -> str:
+        told = "\n".join(self.trace)
+        return f"seed {self.seed}, {self.steps} steps: {self.violation}\n{told}"
+
+
+def play(seed: int, steps: int = 80) -> Report:
+    """Play a history; the report says what it broke, if anything."""
+    with VirtualRuntime(seed) as runtime:
+        history = History(seed, steps, runtime)
+        try:
+            history.run()
+        except AssertionError as error:
+            history.report.violation = str(history.oracle.broken or f"{type(error).__name__}: {error}")
+        return history.summary()
+
+
+class History:
+    """One history in the making. The thread that made it steers."""
+
+    def __init__(self, seed: int, steps: int, runtime: VirtualRuntime) -> None:
+        self.rng = rng = random.Random(seed)
+        self.runtime = runtime
+        self.report = Report(seed, steps)
+        exact, single = rng.random() < 0.6, rng.random() < 0.75
+        self.stores = {
+            name: SimulatedStore(
+                name,
+                runtime,
+                rng,
+                exact=exact,
+                resumable=rng.random() < 0.6,
+                revisions=exact or rng.random() < 0.5,
+            )
+            for name in (["main"] if single else ["main", "aux"])
+        }
+        for store in self.stores.values():
+            store.flaky = rng.choice([0.0, 0.0, 0.02, 0.1])
+        self.system = System(strict=rng.random() < 0.7)
+        self.characters = _characters(rng, list(self.stores))
+        for one in self.characters:
+            self.system.add(one.name, one.directory)
+        keys = rng.randrange(2, 6)
+        self.workloads = [
+            Workload(store, self.characters, rng, keys)
+            for store in self.stores.values()
+            if any(one.directory and (store.name, one.directory) in one.watches for one in self.characters)
+        ]
+        self.oracle = Oracle(runtime, self.stores, HOLD)
+        self.counts: dict[str, int] = {}
+        self.life = Life()
+        self.plugins: dict[str, Driven] = {}
+        self.host: Host | None = None
+        self._calls_before = 0
+
+    def run(self) -> None:
+        """All of it."""
+        rng, runtime = self.rng, self.runtime
+        for workload in self.workloads:
+            for _ in range(rng.randrange(4)):
+                workload.write()
+        self.start()
+        for _ in range(self.report.steps):
+            self.step()
+            for _ in range(rng.choice([0, 3, 10, 40])):
+                if not self._step():
+                    break
+            self._check()
+        self.heal()
+
+    def summary(self) -> Report:
+        """What it was."""
+        report, oracle = self.report, self.oracle
+        report.operations = sum(workload.operations for workload in self.workloads)
+        report.calls, report.failures = oracle.calls, oracle.failures
+        report.faults += sum(store.breaks for store in self.stores.values())
+        report.refusals = self.system.refusals
+        if report.violation is not None:
+            for when, what, whom in oracle.told_of:
+                report.trace.append(f"{when:10.3f} {what}: {whom}")
+                if what == "BROKEN":
+                    break
+        return report
+
+    def start(self) -> None:
+        """A new life of the host."""
+        self.life = life = Life()
+        self.plugins = {
+            one.name: (Optimised if one.optimised else Driven)(
+                one,
+                life,
+                self.runtime,
+                self.rng,
+                self.system,
+                self.system.devices[one.name],
+                self.oracle,
+                one.trouble,
+            )
+            for one in self.characters
+        }
+        settings = {
+            one.name: PluginSettings(
+                one.name,
+                reconnect="delta" if one.delta else "resync",
+                brake=Brake(0.5, one.brake),
+                retry=RETRY,
+            )
+            for one in self.characters
+        }
+        host_settings = HostSettings("simulated", hook_timeout=20, hold=HOLD, retry=RETRY)
+        self.host = host = Host(
+            dict(self.stores),
+            dict(self.plugins),
+            settings=Settings(host_settings, {}, settings, Path()),
+            runtime=self.runtime,
+        )
+        host._counts = Kept(life, self.counts)
+        host.load()
+        assert not host.problems, host.problems
+        if self.rng.random() < 0.8:  # its looks cost more than all the rest
+            host.watchdog.start = lambda: None  # type: ignore[method-assign]
+        self.oracle.attach(host, self.plugins, self.counts)
+        host.start()
+
+    def end(self, *, kill: bool) -> None:
+        """End the host, or the process that it is."""
+        assert self.host is not None
+        self.report.faults += 1
+        self.oracle.trace("kill" if kill else "stop")
+        self.life.dead = kill
+        if not self.host.stop(1000):
+            raise Violation("G12: the host does not stop")
+        self._check_crash()
+        for one in self.characters:  # who cannot find its own leftovers begins anew, as its system does
+            if one.mode == "changes":
+                self.system.wipe(self.system.devices[one.name])
+
+    def step(self) -> None:
+        """Something happens."""
+        rng, oracle = self.rng, self.oracle
+        assert self.host is not None
+        store = rng.choice(list(self.stores.values()))
+        what = rng.randrange(40)
+        if what < 20:
+            workload = rng.choice(self.workloads)
+            oracle.trace(f"write to {workload.store.name}", workload.write())
+            return
+        if what < 27:
+            seconds = rng.choice([0.1, 1.0, 5.0, 5.0, 20.0])
+            self._pass(seconds)
+            return
+        fault = True
+        match what:
+            case 27 | 28:
+                oracle.trace("lose", store.name)
+                store.lose(away=rng.random() < 0.7)
+            case 29 | 30 | 31:
+                store.back()
+                fault = False
+            case 32:
+                oracle.trace("forget", store.name)
+                store.forget()
+            case 33 if rng.random() < 0.4:
+                oracle.trace("flush", store.name)
+                store.clear()
+            case 34 if rng.random() < 0.6:
+                empty = rng.random() < 0.4
+                oracle.trace("restore", f"{store.name} empty={empty}")
+                store.restore(empty=empty)
+            case 34:
+                store.back_up()
+                fault = False
+            case 35 if rng.random() < 0.5:
+                rng.choice(list(self.plugins.values())).lose_state()
+            case 36 if rng.random() < 0.5:
+                self.end(kill=rng.random() < 0.5)
+                for workload in self.workloads:
+                    for _ in range(rng.randrange(3)):
+                        oracle.trace("write while down", workload.write())
+                if rng.random() < 0.2:
+                    oracle.trace("flush", store.name)
+                    store.clear()
+                self.start()
+            case 37 if rng.random() < 0.5:
+                names = rng.sample(list(self.plugins), rng.randrange(2))
+                self.host.resync(*names)
+                fault = False
+            case 38:
+                self.host.release(rng.choice(list(self.plugins)))
+                fault = False
+            case 39:
+                plugin = rng.choice(list(self.plugins.values()))
+                plugin.trouble = rng.choice([0.0, plugin.character.trouble, 0.9])
+                fault = False
+            case _:
+                fault = False
+        self.report.faults += fault
+
+    def heal(self) -> None:
+        """Take every trouble away, let time pass, and compare; then repair what only people can, and compare again."""
+        assert self.host is not None
+        self.oracle.trace("heal")
+        for store in self.stores.values():
+            store.flaky = 0.0
+            store.back()
+        for plugin in self.plugins.values():
+            plugin.trouble = 0.0
+        self._pass(40)
+        if not self.system.strict:
+            self._compare(named=True)
+        for workload in self.workloads:
+            workload.repair()
+        self._pass(30)
+        for name in self.plugins:
+            self.host.release(name)
+        self._pass(30)
+        self.host.resync()
+        self._pass(90)
+        self._compare(named=False)
+        self.end(kill=False)
+
+    def _pass(self, seconds: float) -> None:
+        end = self.runtime.monotonic() + seconds
+        self.oracle.trace(f"{seconds} s pass")
+        while self.runtime.monotonic() < end and self._step(end):
+            pass
+        self._check()
+
+    def _step(self, end: float | None = None) -> bool:
+        """One step of a thread; where none can, a look at what there is before time passes."""
+        runtime = self.runtime
+        if any(thread.can_run(runtime.monotonic()) for thread in runtime._threads):
+            runtime.step()
+            return True
+        self._check()
+        self.oracle.quiet()
+        if end is None:
+            return False
+        moments = [thread.deadline for thread in runtime._threads if thread.deadline is not None]
+        moment = min(moments, default=end)
+        if moment >= end:
+            runtime.run(end - runtime.monotonic())
+            return False
+        return runtime.step()
+
+    def _check(self) -> None:
+        self._check_crash()
+        if self.oracle.broken is not None:
+            raise self.oracle.broken
+
+    def _check_crash(self) -> None:
+        assert self.host is not None
+        crash = self.host.crashed()
+        if crash is not None and not self.life.dead:
+            raise self.oracle.broken or Violation(f"crash: {type(crash).__name__}: {crash}") from crash
+
+    def _compare(self, *, named: bool) -> None:
+        """Every plugin was told what the store holds, and every device has it; ``named``: but for what is named."""
+        assert self.host is not None
+        states = self.host.states()
+        for name, plugin in self.plugins.items():
+            shadow = self.oracle.shadows[name]
+            if named and _waits(self, name):
+                continue
+            want: dict[Key, str] = {}
+            for watch in plugin.watches:
+                for key, value in self.stores[watch.store].values().items():
+                    if key.startswith(watch.path):
+                        want[watch.store, key] = value.decode()
+            for kind, have in (("told", shadow.applied), ("device", plugin.device.items)):
+                for key in {**want, **have}:
+                    if named and (shadow.frozen(key) or key in shadow.aside):
+                        continue
+                    if want.get(key) != have.get(key):
+                        why = f"{name} {kind} {key}: {have.get(key)!r}, the store has {want.get(key)!r}"
+                        raise Violation(f"G1: {why} ({states[name]})")
+            if not named and states[name].state != "in_sync":
+                raise Violation(f"stuck: {name} is {states[name]}")
+
+
+def _waits(history: History, name: str) -> bool:
+    """Whether a plugin waits for what people must do: a call that it rejected, or the brake at its start."""
+    shadow = history.oracle.shadows[name]
+    stuck = shadow.failed is not None or (shadow.at_start and not shadow.succeeded) or not shadow.succeeded
+    return stuck or shadow.closes() is not None or any(_waits(history, one.name) for one in shadow.requires)
+
+
+def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
+    characters: list[Character] = []
+    count = rng.randrange(1, 6)
+    names = rng.sample([f"p{number}" for number in range(count + 1)], count + 1)
+    trouble = rng.choice([0.0, 0.2, 0.4, 0.7])
+    brake = rng.choice([2, 3, 4, 10])
+    for number in range(count):
+        earlier = characters[:number]
+        directory = "abcdef"[number] + "/"
+        where = rng.choice([[stores[0]], [stores[-1]], stores])
+        watches = [(store, directory) for store in where]
+        if rng.random() < 0.2:
+            watches.append((where[0], directory + "s/"))
+        if earlier and rng.random() < 0.2:
+            watches.append((where[0], rng.choice(earlier).directory))
+        characters.append(
+            Character(
+                names[number],
+                directory,
+                tuple(watches),
+                requires=tuple(one.name for one in earlier if rng.random() < 0.5),
+                after=tuple(one.name for one in earlier if rng.random() < 0.2),
+                whole=rng.random() < 0.1,
+                optimised=rng.random() < 0.85,
+                mode=rng.choice(["actual", "actual", "replace", "changes"]),
+                guarded=rng.random() < 0.5,
+                trouble=rng.choice([0.0, trouble, trouble]),
+                brake=brake,
+                delta=rng.random() < 0.3,
+            )
+        )
+    if rng.random() < 0.4:
+        characters.append(
+            Character(names[-1], "", ((stores[0], ""),), mode="actual", trouble=trouble, brake=brake)
+        )
+    return characters

@@ -1,0 +1,562 @@
+"""Checks every call of every hook, and every quiet moment, against the guarantees (DESIGN's words, not its code).
+
+The oracle listens at three places: what the replicas take in, what is asked of the dispatcher, and what the hooks
+are told. From these it keeps a `Shadow` of each plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from datasync_core import Change, Event, Host, Watch
+from datasync_core.model.faults import FaultKind
+from datasync_core.model.keys import covers
+from datasync_core.sync.inbox import Changes, Chunk, Segment
+from datasync_core.sync.replica import Replica
+from datasync_core.testing import VirtualRuntime
+from tests.simulation.plugin import Driven
+from tests.simulation.shadow import Shadow
+from tests.simulation.store import SimulatedStore
+from tests.simulation.system import Key
+
+SHARE = 0.5
+
+
+class Violation(AssertionError):
+    """A guarantee does not hold."""
+
+
+@frozen
+class Told:
+    """One call, as it was told."""
+
+    shadow: Shadow
+    resync: bool
+    puts: Mapping[Key, str]
+    deletes: frozenset[Key]
+    there: frozenset[Key]
+    """Keys of the replicas when it was made."""
+    withheld: frozenset[Key]
+
+
+@define
+class Round:
+    """The calls of one round so far."""
+
+    number: int = -1
+    forward: list[int] = field(factory=list)
+    back: list[int] = field(factory=list)
+    content: dict[str, dict[str, str]] = field(factory=dict)
+
+
+class Oracle:
+    """Sees everything. Owned by whoever runs."""
+
+    def __init__(self, runtime: VirtualRuntime, stores: Mapping[str, SimulatedStore], hold: float) -> None:
+        self.runtime = runtime
+        self.stores = stores
+        self.hold = hold
+        self.shadows: dict[str, Shadow] = {}
+        self.told_of: list[tuple[float, str, str]] = []
+        """The trace: when, what, and about whom."""
+        self.calls = 0
+        self.faults = 0
+        self.failures = 0
+        self.broken: Violation | None = None
+        """The first violation."""
+        self._host: Host | None = None
+        self._round = Round()
+        self._content: dict[str, dict[str, str]] = {}
+        """What each replica holds."""
+        self._inside: str | None = None
+        self._unserved: dict[str, int] = {}
+        self._started: list[str] = []
+        self._stopped: list[str] = []
+
+    # From the history
+
+    def attach(self, host: Host, plugins: Mapping[str, Driven], expected: Mapping[str, int]) -> None:
+        """Listen to a host that has loaded and not started."""
+        self._host = host
+        self._round = Round()
+        self._inside = None
+        self._unserved = {}
+        self._started, self._stopped = [], []
+        self.shadows = {}
+        for order, plugin in enumerate(host.plugins):
+            character = plugins[plugin.name].character
+            requires = tuple(self.shadows[name] for name in character.requires)
+            shadow = Shadow(character, order, True, requires, expected=expected.get(plugin.name, 0))
+            self.shadows[plugin.name] = shadow
+            above = list(requires)
+            while above:
+                required = above.pop()
+                if shadow not in required.dependents:
+                    required.dependents.append(shadow)
+                    above.extend(required.requires)
+        for shadow in self.shadows.values():
+            character = shadow.character
+            shadow.whole = not shadow.dependents or character.whole or not character.optimised
+        for store, feed in host._wiring.feeds.items():
+            self._listen(store, feed.replica)
+        self._listen_to_commands(host)
+
+    def trace(self, what: str, whom: object = "") -> None:
+        """Note something for the story of a failure."""
+        self.told_of.append((self.runtime.monotonic(), what, str(whom)))
+
+    def reported(self, name: str) -> None:
+        """A plugin reported a fault."""
+        self._unserved[name] = self._unserved.get(name, 0) + 1
+        self.shadows[name].asked = True
+
+    def wiped(self, names: Iterable[str]) -> None:
+        """Devices lost something."""
+
+    def fail(self, guarantee: str, text: str) -> None:
+        """Raise a violation, and keep it: who called may catch everything."""
+        if self.broken is None:
+            self.broken = Violation(f"{guarantee}: {text}")
+            self.trace("BROKEN", self.broken)
+        raise self.broken
+
+    # From the plugins
+
+    def started(self, plugin: Driven) -> None:
+        """`on_start` returns."""
+        shadow = self.shadows[plugin.name]
+        for required in shadow.requires:
+            if not required.started:
+                self.fail("G5", f"{plugin.name} was started before {required.name}, which it requires")
+        shadow.started = True
+        shadow.failed = None
+        self._started.append(plugin.name)
+
+    def stopped(self, plugin: Driven) -> None:
+        """`on_stop` is called."""
+        orders = [self.shadows[name].order for name in self._stopped]
+        if any(order < self.shadows[plugin.name].order for order in orders):
+            self.fail("G5", f"{plugin.name} was stopped after {self._stopped}")
+        self._stopped.append(plugin.name)
+
+    def told(
+        self,
+        plugin: Driven,
+        event: Event,
+        told: Mapping[Watch[str], Sequence[Change[str]]],
+        *,
+        resync: bool,
+    ) -> Told:
+        """A hook is called with an event."""
+        shadow = self.shadows[plugin.name]
+        self.calls += 1
+        puts: dict[Key, str] = {}
+        deletes: set[Key] = set()
+        for watch, changes in told.items():
+            for change in changes:
+                self._check_previous(shadow, watch.store, change)
+                if change.deleted:
+                    if any(key[0] == watch.store and covers(watch.path, key[1]) for key in puts):
+                        self.fail("G5", f"{plugin.name}: deletes do not come first")
+                    deletes.add((watch.store, change.key))
+                else:
+                    puts[watch.store, change.key] = change.value
+        hook = f"resync ({event.reason})" if resync else "change"
+        self.trace(f"{plugin.name} {hook} #{event.round}", f"+{sorted(puts)} -{sorted(deletes)}")
+        if self._inside is not None:
+            self.fail("G5", f"{plugin.name} is called while {self._inside} is")
+        self._inside = plugin.name
+        self._check_order(shadow, event, resync=resync, puts=puts, deletes=deletes)
+        self._check_picture(event)
+        self._check_due(shadow, event, resync=resync, deletes=deletes)
+        withheld = frozenset(shadow.deletes()) if resync and shadow.succeeded and not shadow.whole else frozenset()
+        self._check_handed(shadow, resync=resync, puts=puts, deletes=deletes, withheld=withheld)
+        self._check_shown(shadow, plugin, event, deletes)
+        if resync and not shadow.succeeded:  # an earlier life may have applied what cannot be read now
+            unread = {key for key in shadow.content if not shadow.valid(key)}
+            shadow.uncertain |= unread
+            shadow.maybe |= unread
+        return Told(shadow, resync, puts, frozenset(deletes), frozenset(shadow.content), withheld)
+
+    def failed(self, call: Told, error: BaseException) -> None:
+        """The hook raised."""
+        self._inside = None
+        if isinstance(error, Violation):
+            return
+        self.failures += 1
+        shadow = call.shadow
+        self.trace(f"{shadow.name} raises", repr(error))
+        for key in (*call.puts, *call.deletes):
+            shadow.doubt(key)
+        shadow.maybe |= call.there
+        shadow.failed = error
+
+    def succeeded(self, call: Told, retried: set[Key], rejected: set[Key]) -> None:
+        """The hook returned."""
+        self._inside = None
+        shadow = call.shadow
+        if retried or rejected:
+            self.trace(f"{shadow.name} leaves", f"retry {sorted(retried)} reject {sorted(rejected)}")
+        shadow.failed = None
+        left = retried | rejected | call.withheld
+        if call.resync:
+            shadow.succeeded = True
+            shadow.expected = 0
+            shadow.asked = False
+            for key in [key for key in shadow.uncertain if key not in left and not shadow.frozen(key)]:
+                shadow.settle(key, call.puts.get(key))
+            shadow.aside.clear()
+            shadow.maybe &= shadow.uncertain
+        for key in (*call.puts, *call.deletes):
+            if key not in left:
+                shadow.settle(key, call.puts.get(key))
+        for key in call.withheld:
+            shadow.uncertain.add(key)
+            shadow.maybe.add(key)
+        for key in retried:
+            shadow.doubt(key)
+            shadow.aside.add(key)
+        for key in rejected:
+            shadow.rejected.add(key)
+            shadow.aside.discard(key)
+            shadow.maybe.add(key)
+
+    # Checks of one call
+
+    def _check_previous(self, shadow: Shadow, store: str, change: Change[str]) -> None:
+        key = (store, change.key)
+        applied = shadow.applied.get(key)
+        if change.previous != applied and not (key in shadow.doubtful and change.previous == shadow.good.get(key)):
+            self.fail("G7", f"{shadow.name} {change}: previous is {change.previous!r}, applied was {applied!r}")
+        if not change.deleted and (change.kind == "CREATE") != (change.previous is None):
+            self.fail("G7", f"{shadow.name} {change}: previous is {change.previous!r}")
+
+    def _check_order(
+        self, shadow: Shadow, event: Event, *, resync: bool, puts: Mapping[Key, str], deletes: set[Key]
+    ) -> None:
+        name = shadow.name
+        if event.first == shadow.succeeded:
+            self.fail("G4", f"{name}: event.first is {event.first}")
+        if not resync and not shadow.succeeded:
+            self.fail("G4", f"{name}: on_change before a resync succeeded")
+        if shadow.unread and not shadow.succeeded:
+            self.fail("G4", f"{name}: called before each of its stores was read")
+        if not shadow.started:
+            self.fail("G5", f"{name}: called before on_start returned")
+        if event.round != self._round.number:
+            self._round = Round(event.round)
+        round_ = self._round
+        back = not resync and not shadow.whole and bool(deletes)
+        if back and puts:
+            self.fail("G5", f"{name}: creates and deletes in one call, though others require it")
+        if back:
+            if round_.back and round_.back[-1] <= shadow.order:
+                self.fail("G5", f"{name}: the pass back is not in reverse order")
+            round_.back.append(shadow.order)
+            return
+        if round_.back:
+            self.fail("G5", f"{name}: called forward after the pass back began")
+        if round_.forward and round_.forward[-1] >= shadow.order:
+            where = "G6" if round_.forward[-1] == shadow.order else "G5"
+            self.fail(where, f"{name}: called out of order, or twice in the pass forward of round {event.round}")
+        round_.forward.append(shadow.order)
+
+    def _check_picture(self, event: Event) -> None:
+        for name, store in self.stores.items():
+            content = self._content.get(name)
+            if content is None:
+                continue
+            if name not in self._round.content:
+                self._round.content[name] = content
+                seen = frozenset((key, text.encode()) for key, text in content.items())
+                if store.exact and seen not in store.states:
+                    self.fail("G6", f"round {event.round} shows a state in which store {name} never was: {content}")
+            elif self._round.content[name] != content:
+                self.fail("G14", f"store {name} changed within round {event.round}")
+
+    def _check_due(self, shadow: Shadow, event: Event, *, resync: bool, deletes: set[Key]) -> None:
+        name = shadow.name
+        for required in shadow.requires:
+            why = required.closes()
+            if why is not None:
+                self.fail("gate", f"{name} is called while {required.name}, which it requires, is not ready: {why}")
+        if shadow.at_start and shadow.braked is not None and not shadow.succeeded:
+            self.fail("G10", f"{name} is called at the start, though too much is gone")
+        wrong = [key for key in deletes if shadow.holding and key in shadow.inferred]
+        if wrong:
+            self.fail("G10", f"{name}: {wrong[0]} is removed, though the brake holds it")
+        if not resync and not shadow.whole and deletes:
+            for other in shadow.dependents:
+                why = other.blocks()
+                if why is not None and not self._overdue(name):
+                    self.fail("pass back", f"{name}: {min(deletes)} is deleted while for {other.name} {why}")
+
+    def _overdue(self, name: str) -> bool:
+        faults = list(self.host._dispatcher.faults)
+        now = self.runtime.time()
+        return any(
+            one.kind is FaultKind.DELETES_OVERDUE and one.plugin == name and one.time == now for one in faults[-20:]
+        )
+
+    def _check_handed(
+        self,
+        shadow: Shadow,
+        *,
+        resync: bool,
+        puts: Mapping[Key, str],
+        deletes: set[Key],
+        withheld: frozenset[Key],
+    ) -> None:
+        name = shadow.name
+        for key, text in puts.items():
+            if shadow.content.get(key) != text:
+                self.fail("G1", f"{name} is told {key} = {text!r}, the copy has {shadow.content.get(key)!r}")
+            if shadow.frozen(key):
+                self.fail("G8", f"{name} is told of {key}, which is frozen")
+            if not resync and key not in shadow.maybe and shadow.applied.get(key) == text:
+                self.fail("formula", f"{name} is told of {key}, which it has applied")
+        for key in deletes:
+            if key in shadow.content:
+                self.fail("G1", f"{name} is told that {key} is gone, and it is there")
+            if key in shadow.rejected:
+                self.fail("formula", f"{name} is told of {key}, which it has rejected")
+            if key not in shadow.applied and key not in shadow.maybe:
+                self.fail("formula", f"{name} is told to delete {key}, of which it never heard")
+        back = not resync and not shadow.whole and bool(deletes)
+        due: list[Key] = []
+        if resync:
+            due += [key for key in shadow.content if not shadow.frozen(key)]
+        elif not back:
+            due += [key for key in shadow.puts() if key not in shadow.aside]
+        if (resync and not withheld) or back or (not resync and shadow.whole):
+            due += [key for key in shadow.deletes() if resync or key not in shadow.aside]
+        missing = [key for key in due if key not in puts and key not in deletes]
+        if missing:
+            self.fail("G6", f"{name} is not told of {missing[0]}, which is pending")
+
+    def _check_shown(self, shadow: Shadow, plugin: Driven, event: Event, deletes: set[Key]) -> None:
+        single = len({watch.store for watch in plugin.watches}) == 1
+        shown: dict[Key, str] = {}
+        for watch in plugin.watches:
+            directory = watch.path[: watch.offset]
+            shown.update({(watch.store, directory + key): text for key, text in event[watch].items()})
+
+        def full(key: Any) -> Key:
+            return (plugin.watches[0].store, key) if single else key
+
+        invalid, held = {full(key) for key in event.invalid}, {full(key) for key in event.held}
+        expected_held = shadow.inferred - shadow.rejected if shadow.holding else set()
+        if held != expected_held:
+            self.fail("G10", f"{shadow.name}: held are {sorted(held)}, should be {sorted(expected_held)}")
+        unread = {key for key in shadow.content if not shadow.valid(key)}
+        if invalid != unread | shadow.rejected:
+            text = f"named are {sorted(invalid)}, should be {sorted(unread)} and {sorted(shadow.rejected)}"
+            self.fail("G8", f"{shadow.name}: {text}")
+        frozen_ = invalid | held
+        for key in {**shadow.content, **shadow.applied, **shown}:
+            if key in frozen_:
+                right = {shadow.applied.get(key)}
+                if key in shadow.doubtful:
+                    right.add(shadow.good.get(key))
+            elif key in shadow.content:
+                right = {shadow.content[key]}
+            elif key in deletes:
+                right = {None}
+            else:
+                right = {shadow.applied.get(key)}
+            if shown.get(key) not in right:
+                self.fail("formula", f"{shadow.name}: event shows {key} = {shown.get(key)!r}, right is {right}")
+
+    # Quiet moments
+
+    def quiet(self) -> None:
+        """Nobody can go on by himself: what was to be done at once must be done."""
+        host = self.host
+        if host.crashed() is not None:
+            self.fail("crash", repr(host.crashed()))
+        if host.running() is not None:
+            return
+        for store, feed in host._wiring.feeds.items():
+            simulated = self.stores[store]
+            if simulated.is_read() and host._reflectors[store].health.connected:
+                held = {key: text.encode() for key, text in self._content[store].items()}
+                there = {key: value for key, value in simulated.values().items() if feed.replica.shelves.watches(key)}
+                if held != there:
+                    self.fail("G2", f"store {store} has {there}, the copy {held}")
+        excuses: dict[str, str] = {}
+        for name, shadow in self.shadows.items():
+            excuse = self._excuse(shadow, excuses)
+            if excuse is not None:
+                excuses[name] = excuse
+        for name, shadow in self.shadows.items():
+            if name not in excuses:
+                self._check_deletes(shadow, excuses)
+            self._check_bounds(shadow)
+
+    def _excuse(self, shadow: Shadow, excuses: Mapping[str, str]) -> str | None:
+        """Why a plugin is behind; fails where there is no reason."""
+        name = shadow.name
+        lane = self.host._wiring.lanes[name]
+        waiting = [required.name for required in shadow.requires if required.name in excuses]
+        if lane.attempts.moments(resync=lane.resync is not None)[-1:] > [self.runtime.monotonic()]:
+            return "it has asked again and again, or its last call raised"
+        if shadow.failed is not None or not shadow.started or lane.trouble is not None:
+            left = not shadow.started or shadow.puts() or shadow.deletes() or lane.resync is not None
+            if lane.trouble is None and left and not waiting:
+                self.fail("stuck", f"{name} failed ({shadow.failed!r}) and is not tried again")
+            return "it failed"
+        if waiting:
+            return f"waits for {waiting[0]}"
+        if shadow.unread and not shadow.succeeded:
+            return "its store was never read"
+        if not shadow.succeeded and lane.is_held_at_start():
+            return "the brake holds its start"
+        if not shadow.succeeded:
+            self.fail("stuck", f"{name} is not resynced, and nothing is in its way")
+        puts = [key for key in shadow.puts() if key not in shadow.aside]
+        if puts:
+            self.fail("stuck", f"{name}: {puts[0]} is pending, and nothing is in its way")
+        return None
+
+    def _check_deletes(self, shadow: Shadow, excuses: Mapping[str, str]) -> None:
+        name = shadow.name
+        deletes = [key for key in shadow.deletes() if key not in shadow.aside]
+        blocked = not shadow.whole and any(
+            other.blocks() or other.name in excuses or not other.succeeded for other in shadow.dependents
+        )
+        if deletes and not blocked:
+            self.fail("stuck", f"{name}: {deletes[0]} is to be deleted, and nothing is in its way")
+
+    def _check_bounds(self, shadow: Shadow) -> None:
+        for store, ledger in self.host._wiring.lanes[shadow.name].ledgers.items():
+            for key in ledger.behind:
+                full = (store, key)
+                if not any(full in one for one in (shadow.content, shadow.good, shadow.applied, shadow.maybe)):
+                    self.fail("G9", f"{shadow.name} remembers {key}, which came and went unseen")
+        for store, feed in self.host._wiring.feeds.items():
+            if len(feed.inbox._segments) > 3 + 2 * len(self.stores[store].entries):
+                self.fail("G9", f"the inbox of {store} holds {len(feed.inbox._segments)} segments")
+
+    # What it listens to
+
+    @property
+    def host(self) -> Host:
+        assert self._host is not None
+        return self._host
+
+    def _listen(self, store: str, replica: Replica) -> None:
+        original = replica.apply
+        self._content[store] = {}
+
+        def apply(segments: Sequence[Segment]) -> None:
+            before = _entries(replica)
+            original(segments)
+            after = _entries(replica)
+            explicit = _explicit(before, segments)
+            self._content[store] = {key: entry[0] for key, entry in after.items()} if replica.synced else {}
+            self.trace(f"copy of {store}", " ".join(f"{key}={entry[0]}" for key, entry in sorted(after.items())))
+            if replica.synced:
+                self._took(store, before, after, explicit)
+
+        replica.apply = apply  # type: ignore[method-assign]
+
+    def _took(
+        self, store: str, before: dict[str, tuple[str, int]], after: dict[str, tuple[str, int]], explicit: set[str]
+    ) -> None:
+        for shadow in self.shadows.values():
+            paths = [path for where, path in shadow.character.watches if where == store]
+            if not paths:
+                continue
+
+            def mine(of: Mapping[str, Any], paths: list[str] = paths) -> dict[Key, Any]:
+                return {(store, key): of[key] for key in of if any(covers(path, key) for path in paths)}
+
+            others = {key: text for key, text in shadow.content.items() if key[0] != store}
+            shadow.content = {**others, **{key: text for key, (text, _) in mine(after).items()}}
+            shadow.unread = not all(
+                self.host._wiring.feeds[where].replica.synced for where, _ in shadow.character.watches
+            )
+            shadow.change(mine(before), mine(after), set(mine(dict.fromkeys(explicit))))
+
+    def _listen_to_commands(self, host: Host) -> None:
+        dispatcher = host._dispatcher
+        fault, release, resync, brake = dispatcher.fault, dispatcher.release, dispatcher.resync, dispatcher._brake
+
+        def on_fault(lane: Any) -> None:
+            self.trace("fault begins", lane.name)
+            self._unserved[lane.name] = 0
+            self.shadows[lane.name].lose()
+            fault(lane)
+
+        def on_release(lane: Any) -> int:
+            self.trace("release", lane.name)
+            for shadow in (self.shadows[lane.name], *self.shadows[lane.name].dependents):
+                shadow.release()
+            return release(lane)
+
+        def on_resync(lanes: Iterable[Any], reason: str, *, rejected: bool = False) -> None:
+            lanes = list(lanes)
+            self.trace(f"resync ({reason})", [lane.name for lane in lanes])
+            for lane in lanes if rejected else ():
+                for shadow in (self.shadows[lane.name], *self.shadows[lane.name].dependents):
+                    shadow.rejected.clear()
+            resync(lanes, reason, rejected=rejected)
+
+        def on_brake(lanes: Iterable[Any]) -> None:
+            brake(lanes)
+            self._look_at_brakes()
+
+        dispatcher.fault = on_fault  # type: ignore[method-assign]
+        dispatcher.release = on_release  # type: ignore[method-assign]
+        dispatcher.resync = on_resync  # type: ignore[method-assign]
+        dispatcher._brake = on_brake  # type: ignore[method-assign]
+
+    def _look_at_brakes(self) -> None:
+        for shadow in self.shadows.values():
+            if shadow.unread:
+                continue
+            keys, present = shadow.character.brake, len(shadow.content)
+            if shadow.braked is not None:
+                if not _too_much(shadow.braked - present, shadow.braked, keys):
+                    shadow.release()
+            elif not shadow.succeeded and shadow.expected:
+                if _too_much(shadow.expected - present, shadow.expected, keys):
+                    shadow.braked, shadow.at_start = shadow.expected, True
+            elif _too_much(len(shadow.inferred), shadow.stock(), keys):
+                shadow.braked, shadow.at_start = shadow.stock(), False
+                self.trace("brake", f"{shadow.name} {len(shadow.inferred)} of {shadow.stock()}")
+        for shadow in self.shadows.values():
+            holding = shadow.braked is not None or any(other.braked is not None for other in shadow.dependents)
+            if shadow.holding and not holding:
+                shadow.inferred.clear()
+            shadow.holding = holding
+
+
+def _too_much(gone: int, stock: int, keys: int) -> bool:
+    return gone >= keys and gone > SHARE * stock
+
+
+def _entries(replica: Replica) -> dict[str, tuple[str, int]]:
+    return {
+        key: (entry.value.decode(), entry.revision)
+        for shelf in replica.shelves.all.values()
+        for key, entry in shelf.entries.items()
+    }
+
+
+def _explicit(before: Mapping[str, tuple[str, int]], segments: Sequence[Segment]) -> set[str]:
+    """The keys whose last word in these segments is that they were deleted."""
+    explicit: set[str] = set()
+    for segment in segments:
+        if isinstance(segment, Changes):
+            for key, change in segment.latest.items():
+                if not change.gone:
+                    explicit.discard(key)
+                elif not (key in before and 0 < change.revision <= before[key][1]):
+                    explicit.add(key)
+        elif isinstance(segment, Chunk):
+            explicit.difference_update(entry.key for entry in segment.entries)
+    return explicit

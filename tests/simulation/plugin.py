@@ -1,0 +1,274 @@
+"""The plugins of the simulation: each drives its device, and fails in every way that a plugin may.
+
+What a plugin is told goes to the oracle before the device sees it, and so does how the call ended.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from datasync_core import Change, Context, Event, Fault, Reject, Retry, Watch, hookimpl
+from datasync_core.testing import VirtualRuntime
+from tests.simulation.system import Device, Key, Refused, System, address
+
+if TYPE_CHECKING:
+    from tests.simulation.oracle import Oracle
+
+FATES = (
+    lambda: ValueError("half way"),
+    lambda: SystemExit(1),
+    lambda: KeyboardInterrupt(),
+    lambda: MemoryError("no more"),
+    lambda: RecursionError("too deep"),
+    lambda: Retry("again"),
+    lambda: Retry("soon", 0.1),
+    lambda: Retry("later", 5),
+    lambda: Reject("not like this"),
+)
+
+
+class Killed(BaseException):
+    """The process of this plugin is no more: it does nothing any longer."""
+
+
+@define
+class Life:
+    """One life of the host, from its start to its stop or its end by force."""
+
+    dead: bool = False
+
+
+@frozen
+class Character:
+    """What a plugin is like; drawn once for a history."""
+
+    name: str
+    directory: str
+    watches: tuple[tuple[str, str], ...]
+    """Store and path of each."""
+    requires: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    whole: bool = False
+    optimised: bool = True
+    """Whether it has `on_change`."""
+    mode: str = "changes"
+    """``actual``: its resync compares with its device; ``replace``: it removes what the event has not; ``changes``."""
+    guarded: bool = False
+    """Whether it says ``with change``, so that a failure is the key's own."""
+    trouble: float = 0.0
+    brake: int = 10
+    delta: bool = False
+
+    def decode(self, value: bytes) -> str:
+        """A value as text. Raises `ValueError` where this plugin cannot read it."""
+        text = value.decode()
+        if "!" in text and ("!*" in text or f"!{self.name}" in text):
+            raise ValueError("not for me")
+        return text
+
+
+@define(eq=False)
+class Driven:
+    """A plugin in one life of the host. Its hooks belong to the dispatcher's thread."""
+
+    character: Character
+    life: Life
+    runtime: VirtualRuntime
+    rng: random.Random
+    system: System
+    device: Device
+    oracle: Oracle
+    trouble: float = 0.0
+    requires: list[str] = field(factory=list)
+    after: list[str] = field(factory=list)
+    whole: bool = False
+    watches: list[Watch[str]] = field(factory=list)
+    context: Context | None = None
+    retried: set[Key] = field(factory=set)
+    """Keys that the running call set aside, like `rejected`."""
+    rejected: set[Key] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        character = self.character
+        self.requires, self.after = list(character.requires), list(character.after)
+        self.whole = character.whole
+        self.watches = [
+            Watch(path, codec=character.decode, store=store) for store, path in character.watches
+        ]
+
+    @property
+    def name(self) -> str:
+        return self.character.name
+
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        self._live()
+        if self.rng.random() < self.trouble:
+            raise ValueError("not yet")
+        self.context = context
+        self.oracle.started(self)
+
+    @hookimpl
+    def on_stop(self) -> None:
+        if not self.life.dead:
+            self.oracle.stopped(self)
+
+    @hookimpl
+    def on_fault(self, fault: Fault) -> None:
+        self._live()
+        self.oracle.faults += 1
+        if self.rng.random() < self.trouble / 4:
+            raise ValueError("an observer's own mistake")
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self._deliver(event, resync=True)
+
+    def deliver_change(self, event: Event) -> None:
+        """What `on_change` does, where there is one."""
+        self._deliver(event, resync=False)
+
+    def lose_state(self) -> None:
+        """The device loses its state, and the plugin says so."""
+        self.oracle.trace("wipe", self.name)
+        hurt = self.system.wipe(self.device)
+        self.oracle.wiped(hurt)
+        if self.context is not None and not self.life.dead:
+            self.oracle.reported(self.name)
+            self.context.report_fault("the device lost its state")
+
+    def _live(self) -> None:
+        if self.life.dead:
+            raise Killed
+
+    def _deliver(self, event: Event, *, resync: bool) -> None:
+        self._live()
+        self.retried, self.rejected = set(), set()
+        told = {watch: list(event.changes(watch)) for watch in self.watches}
+        call = self.oracle.told(self, event, told, resync=resync)
+        try:
+            self._apply(event, told, resync=resync)
+            self._live()
+        except BaseException as error:
+            if not self.life.dead:
+                self.oracle.failed(call, error)
+            raise
+        self.oracle.succeeded(call, self.retried, self.rejected)
+
+    def _apply(self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool) -> None:
+        rng = self.rng
+        fails = rng.random() < self.trouble
+        if rng.random() < self.trouble / 8:
+            self.runtime.block(lambda: self.life.dead, rng.choice([0.1, 3.0, 40.0]))
+            self._live()
+        if rng.random() < self.trouble / 8:
+            self.lose_state()
+        elif rng.random() < self.trouble / 8 and self.context is not None:
+            self.context.request_resync("I wish")
+        plan = self._plan(event, told, resync=resync)
+        at = rng.randrange(len(plan) + 1) if fails else -1
+        for number, action in enumerate(plan):
+            if number == at:
+                raise rng.choice(FATES)()
+            if rng.random() < 0.1:
+                self.runtime.pause()
+                self._live()
+            action()
+        if at == len(plan):
+            raise rng.choice(FATES)()
+
+    def _plan(
+        self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool
+    ) -> list[Callable[[], None]]:
+        """What there is to do: addresses that move are given up first, so that a swap gets through."""
+        actions: list[Callable[[], None]] = []
+        mode = self.character.mode if resync else "changes"
+        for watch in self.watches:
+            changes = told[watch]
+            if mode == "actual":
+                changes = list(event.changes(watch, actual=self._actual(watch)))
+            elif mode == "replace":
+                self._plan_strays(actions, event, watch)
+            for change in changes:
+                key = (watch.store, change.key)
+                if not change.deleted and address(self.device.items.get(key, "")) != address(change.value):
+                    self.system.release(self.device, key)
+            for change in changes:
+                actions.append(lambda change=change, watch=watch: self._one(event, watch, change))  # type: ignore[misc]
+        return actions
+
+    def _plan_strays(self, actions: list[Callable[[], None]], event: Event, watch: Watch[str]) -> None:
+        """Remove what the event has not, but for what is invalid or held."""
+        there = event[watch]
+        single = len({one.store for one in self.watches}) == 1
+        for name in self._actual(watch):
+            key = watch.path[: watch.offset] + name
+            public: Any = key if single else (watch.store, key)
+            if name not in there and public not in event.invalid and public not in event.held:
+                actions.append(lambda key=key, public=public: self._stray(event, (watch.store, key), public))  # type: ignore[misc]
+
+    def _stray(self, event: Event, key: Key, public: Any) -> None:
+        try:
+            self.system.remove(self.device, key)
+        except Refused as error:
+            self.retried.add(key)
+            event.retry(public, str(error))
+
+    def _actual(self, watch: Watch[str]) -> dict[str, str]:
+        longer = [
+            other.path
+            for other in self.watches
+            if other.store == watch.store and len(other.path) > len(watch.path)
+        ]
+        return {
+            key[watch.offset :]: text
+            for (store, key), text in self.device.items.items()
+            if store == watch.store and key.startswith(watch.path) and not key.startswith(tuple(longer))
+        }
+
+    def _one(self, event: Event, watch: Watch[str], change: Change[str]) -> None:
+        rng, trouble, key = self.rng, self.trouble, (watch.store, change.key)
+        if rng.random() < trouble / 6:
+            if rng.random() < 0.5:
+                self.rejected.add(key)
+                self.retried.discard(key)
+                event.reject(change, "never this")
+            else:
+                self.retried.add(key)
+                self.rejected.discard(key)
+                event.retry(change, "not now", rng.choice([None, 0.0, 2.0]))
+            return
+        alone = change.deleted and (event.first or self.whole or not self.character.optimised)  # nobody let go of it
+        if not self.character.guarded and not alone:
+            self._set(key, change)
+            return
+        with change:
+            try:
+                if rng.random() < trouble / 4:
+                    raise rng.choice([ValueError("this one"), Retry("this", 1), Reject("not this")])
+                self._set(key, change)
+            except Reject:
+                self.rejected.add(key)
+                raise
+            except Exception:
+                self.retried.add(key)
+                raise
+
+    def _set(self, key: Key, change: Change[str]) -> None:
+        if change.deleted:
+            self.system.remove(self.device, key)
+        else:
+            self.system.put(self.device, key, change.value)
+
+
+@define(eq=False)
+class Optimised(Driven):
+    """One with `on_change`."""
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self.deliver_change(event)
