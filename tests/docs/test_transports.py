@@ -1,0 +1,167 @@
+"""docs/transports.md is true: its transport passes the suite, its tables are those of the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import datasync_core.transport
+from datasync_core import Host, Put, Watch, hookimpl
+from datasync_core.config import SETTINGS, load_settings
+from datasync_core.model.entries import Capabilities
+from datasync_core.opening import make_store
+from datasync_core.plugins.transports import transport_class
+from datasync_core.transport import StoreError, Subscription, Transport, Writer
+from tests.documents import ROOT, blocks, rows, texts
+
+TEXT = (ROOT / "docs" / "transports.md").read_text()
+
+
+def column(heading: str, number: int = 0) -> list[str]:
+    return [row[number] for row in rows(TEXT, heading)]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the page's transport and its test are, installed."""
+    for info, text in blocks(TEXT):
+        if info.startswith("python "):
+            (tmp_path / info.partition(" ")[2]).write_text(text)
+    metadata = tmp_path / "acme_document-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-document\nVersion: 1.0\n")
+    entry_points = next(text for text in texts(TEXT, "toml") if "datasync.transports" in text)
+    group, line = entry_points.splitlines()
+    assert group == '[project.entry-points."datasync.transports"]'
+    line = line.replace('"', "").replace("acme_document", "document")
+    (metadata / "entry_points.txt").write_text(f"[datasync.transports]\n{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_the_transport_of_the_page_passes_the_suite(site: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_document.py"],
+        cwd=site,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_the_transport_of_the_page_is_found_by_its_scheme(site: Path) -> None:
+    seen = {}
+
+    class Reads:
+        watch = Watch("a/", str)
+        watches = [watch]
+
+        @hookimpl
+        def on_resync(self, event):
+            seen.update(event[self.watch])
+
+    (site / "keys.json").write_text('{"a/1": "grün"}', "latin-1")
+    try:
+        url = f"document:{site}/keys.json?encoding=latin-1&interval=0.1"
+        with Host(url, {"reads": Reads()}) as host:
+            assert host.wait(10)
+        assert seen == {"1": "grün"}
+    finally:
+        sys.modules.pop("document", None)
+
+
+def test_every_name_for_transport_authors_is_documented() -> None:
+    prose = re.sub(r"^```.*?^```", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    named = set(
+        re.findall(r"\w+", " ".join([*re.findall(r"`[^`]+`", prose), *texts(TEXT, "python document.py")]))
+    )
+    assert set(datasync_core.transport.__all__) <= named
+
+
+def test_every_method_is_documented() -> None:
+    for cls in (Transport, Subscription, Writer):
+        methods = {name for name in vars(cls) if not name.startswith("_")} - {"capabilities", "liveness"}
+        documented = {row.partition("(")[0] for row in column(f"method of `{cls.__name__}`")}
+        assert documented - {"__init__"} == methods
+
+
+def test_the_tables_of_capabilities_are_those_of_the_code() -> None:
+    fields = list(Capabilities.__struct_fields__)
+    assert column("capability") == fields
+    defaults = Capabilities()
+    assert column("capability", 1) == [str(getattr(defaults, name)) for name in fields]
+    table = {row[0]: row[1:] for row in rows(TEXT, "store")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(table) == set(project["entry-points"]["datasync.transports"])
+    for scheme, cells in table.items():
+        has = transport_class(scheme).capabilities
+        shown = [{True: "yes", False: "no", None: "any"}.get(value, str(value)) for value in attrs_of(has)]
+        assert cells == shown, scheme
+
+
+def attrs_of(capabilities: Capabilities) -> list[bool | int | None]:
+    return [getattr(capabilities, name) for name in capabilities.__struct_fields__]
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "memory"])
+def test_the_options_of_a_store_are_those_of_the_code(scheme: str) -> None:
+    parameters = list(inspect.signature(transport_class(scheme)).parameters.values())[1:]
+    defaults = {
+        one.name: str(one.default).lower()
+        if isinstance(one.default, bool)
+        else f"{one.default:g}"
+        if isinstance(one.default, float)
+        else str(one.default)
+        for one in parameters
+    }
+    assert {row[0]: row[1] for row in rows(TEXT, f"option of `{scheme}:`")} == defaults
+
+
+def test_the_common_options_are_those_of_the_code() -> None:
+    common = [one for one in SETTINGS if one.name.startswith("stores.*.") and one.default is not None]
+    documented = {row[0]: row[1] for row in rows(TEXT, "option")}
+    shown = {
+        one.name.removeprefix("stores.*."): f"{one.default:g}"
+        if isinstance(one.default, float)
+        else one.default
+        for one in common
+    }
+    assert documented == {name: default or "*empty*" for name, default in shown.items()}
+
+
+def test_every_error_is_documented() -> None:
+    named = {name: getattr(datasync_core.transport, name) for name in datasync_core.transport.__all__}
+    errors = {
+        name for name, value in named.items() if isinstance(value, type) and issubclass(value, StoreError)
+    }
+    assert set(column("error")) == errors
+
+
+def test_prefix_and_separator_name_keys_as_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "datasync.toml").write_text(texts(TEXT, "toml stores.toml")[0])
+    store = make_store(load_settings(cwd=tmp_path, environ={}).stores["main"])
+    assert store.key("routes/10.0.0.0") == "agent1:routes:10.0.0.0"
+    assert "`agent1:routes:10.0.0.0`" in TEXT
+    writer = store.writer()
+    writer.commit([Put("routes/10.0.0.0", b"x")])
+    writer.close()
+    store.close()
+    assert (tmp_path / "agents.db").exists()
+
+
+def test_every_store_has_its_urls_in_the_table() -> None:
+    schemes = {url.partition(":")[0] for url in column("URL")}
+    assert schemes == set(column("store"))
+
+
+def test_the_length_of_the_transport_to_read_is_right() -> None:
+    said = re.search(r"`(datasync_transports/\S+)` is a whole one in (\d+) lines", TEXT)
+    assert said is not None
+    assert abs(len((ROOT / said[1]).read_text().splitlines()) - int(said[2])) < 20
