@@ -35,12 +35,16 @@ def shown(text: str) -> Iterator[Shown]:
 
 
 def matches(lines: list[str], said: list[str]) -> bool:
-    """Whether what was said is what is shown; a line ``...`` stands for any number of lines."""
-    pattern = "".join(
-        "(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + "\n"
-        for line in lines
-    )
+    """Whether what was said is what is shown; a line ``...`` stands for any lines, spaces for one or more."""
+    pattern = "".join("(?:.*\n)*" if line == "..." else f"{_pattern(line)}\n" for line in lines)
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in said)) is not None
+
+
+def _pattern(line: str) -> str:
+    parts = [re.escape(part) for part in re.split(r"(\.\.\.| +)", line)]
+    return "".join(
+        ".*" if part == re.escape("...") else " +" if part.startswith("\\ ") else part for part in parts
+    )
 
 
 class Shells:

@@ -1,0 +1,141 @@
+"""docs/operating.md is true: its commands, codes, settings and variables are those of the code; its shells run."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from datasync_core.cli.exits import Exit
+from datasync_core.cli.root import root
+from datasync_core.config import SETTINGS, HostSettings, Setting, load_settings
+from datasync_core.ops.control import NAME as CONTROL
+from tests.docs.consoles import Shells
+from tests.documents import ROOT, blocks, furnish, rows, texts
+
+TEXT = (ROOT / "docs" / "operating.md").read_text()
+EVERYWHERE = {"config", "verbose"}
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(root)
+    return {
+        name: command for name in root.list_commands(context) if (command := root.get_command(context, name))
+    }
+
+
+def test_every_command_is_documented_with_its_arguments_and_options() -> None:
+    documented = {
+        row[0]: set(re.findall(r"(?<!\S)(--?[a-z-]+)", row[1].replace("`", "")))
+        for row in rows(TEXT, "command")
+    }
+    there = {
+        name: {
+            min(parameter.opts, key=len)
+            if "-q" in parameter.opts or "-o" in parameter.opts
+            else parameter.opts[-1]
+            for parameter in command.params
+            if isinstance(parameter, click.Option) and not EVERYWHERE & {parameter.opts[-1].lstrip("-")}
+        }
+        for name, command in commands().items()
+    }
+    assert documented == there
+
+
+def test_arguments_are_written_as_the_help_writes_them() -> None:
+    for name, _, *_ in (documented := rows(TEXT, "command")):
+        command = commands()[name]
+        context = click.Context(command, info_name=name)
+        wanted = [
+            one.make_metavar(context).strip("{}") for one in command.params if isinstance(one, click.Argument)
+        ]
+        cell = next(row[1] for row in documented if row[0] == name)
+        shown = [part for part in re.findall(r"`([^`]+)`", cell) or [cell] if not part.startswith("-")]
+        assert shown == wanted or not wanted, name
+
+
+def test_every_exit_code_is_documented() -> None:
+    assert [int(row[0]) for row in rows(TEXT, "code")] == [int(code) for code in Exit]
+
+
+def default_of(setting: Setting) -> str:
+    if setting.inherited:
+        return "the host's"
+    if setting.unset:
+        return setting.unset
+    if setting.default is None:
+        return "unset"
+    if isinstance(setting.default, float):
+        return f"{setting.default:g}"
+    default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+    return json.dumps(default)
+
+
+def test_every_setting_is_documented_with_its_default_and_kind() -> None:
+    documented = [tuple(row[:3]) for row in rows(TEXT, "setting")]
+    assert documented == [(one.name, default_of(one), one.kind.expected) for one in SETTINGS]
+
+
+def test_variables_set_what_the_table_says(tmp_path: Path) -> None:
+    for variable, setting in rows(TEXT, "variable"):
+        name, _, value = variable.partition("=")
+        if name == "DATASYNC_CONFIG":
+            (tmp_path / "other.toml").write_text('[host]\nname = "by-the-file"\n')
+            settings = load_settings(cwd=tmp_path, environ={name: str(tmp_path / "other.toml")})
+            assert settings.host.name == "by-the-file"
+            continue
+        shown = [
+            row for row in load_settings(cwd=tmp_path, environ={name: value}).rows if row.name == setting
+        ]
+        assert [row.origin.where for row in shown] == [name], variable
+        assert value.strip('"') in shown[0].shown
+
+
+def test_a_variable_without_the_double_mark_is_left_alone(tmp_path: Path) -> None:
+    assert "`DATASYNC_PORT`" in TEXT
+    load_settings(cwd=tmp_path, environ={"DATASYNC_PORT": "tcp://10.0.0.1:80"})
+
+
+def test_the_unit_fits_the_exit_codes_and_the_timeouts() -> None:
+    unit = configparser.ConfigParser()
+    unit.read_string(texts(TEXT, "ini datasync-host.service")[0])
+    service = unit["Service"]
+    assert service["RestartPreventExitStatus"].split() == [
+        str(int(code)) for code in (Exit.USAGE, Exit.CONFIG, Exit.PLUGINS)
+    ]
+    assert float(service["TimeoutStopSec"]) > HostSettings("any").stop_timeout
+    assert service["Restart"] == "on-failure"
+
+
+@pytest.mark.timeout(120)  # it starts some twenty processes, one after the other
+def test_the_shells_say_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    furnish(tmp_path, monkeypatch)
+    scripts = tmp_path / ".venv" / "bin"
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    shells = Shells(folder)
+    try:
+        for info, text in blocks(TEXT):
+            language, _, name = info.partition(" ")
+            if language == "console":
+                shells.show(info, text)
+            elif name:
+                (folder / name).write_text(text)
+        files = {row[0] for row in rows(TEXT, "file")}
+        assert {file.name for file in (folder / ".datasync" / "demo").iterdir()} | {"counts.json"} == files
+        assert (folder / ".datasync" / "demo" / CONTROL).stat().st_mode & 0o777 == 0o600
+    finally:
+        shells.close()
+
+
+def test_every_toml_of_the_page_can_be_read() -> None:
+    for info, text in blocks(TEXT):
+        if info.startswith("toml"):
+            tomllib.loads(text)
