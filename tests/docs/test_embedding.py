@@ -1,0 +1,133 @@
+"""docs/embedding.md is true: its applications run, its tables are those of the code, nothing else is touched."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from datasync_core import Host
+from datasync_core.model.errors import ConfigError, HostError
+from tests.documents import ROOT, rows
+
+PAGE = "embedding.md"
+TEXT = (ROOT / "docs" / PAGE).read_text()
+
+
+def test_the_application_of_the_page_prints_its_flags(snippet, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    snippet(PAGE, "flags_app.py").main()
+    assert capsys.readouterr().out == "{'dark-mode': True}\n"
+
+
+def test_the_workers_of_the_page_have_their_flags_after_a_fork(snippet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    snippet(PAGE, "flags_app.py").main()
+    answer = subprocess.run(
+        [sys.executable, str(tmp_path / "snippets" / "workers.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (answer.returncode, answer.stdout.splitlines()) == (0, ["{'dark-mode': True}"] * 2), answer.stderr
+
+
+def test_every_argument_is_documented_with_its_default() -> None:
+    parameters = list(inspect.signature(Host).parameters.values())
+    assert [tuple(row[:2]) for row in rows(TEXT, "argument")] == [
+        (one.name, str(one.default)) for one in parameters
+    ]
+    assert [one.name for one in parameters if one.kind is one.KEYWORD_ONLY] == [
+        one.name for one in parameters[-4:]
+    ]
+
+
+def test_every_member_of_a_host_is_documented() -> None:
+    cells = [row[0] for row in rows(TEXT, "member")]
+    documented = {re.split(r"\W", name)[0] for cell in cells for name in cell.replace("`", "").split(", ")}
+    there = {name for name in {*vars(Host), *vars(Host("memory:"))} if not name.startswith("_")}
+    assert documented - {"with"} == there
+    for cell in cells:
+        name, paren, shown = cell.rstrip(")").partition("(")
+        if paren:
+            parameters = list(inspect.signature(getattr(Host, name)).parameters.values())[1:]
+            wanted = [
+                f"*{one.name}"
+                if one.kind is one.VAR_POSITIONAL
+                else one.name
+                if one.default is one.empty
+                else f'{one.name}="{one.default}"'
+                if isinstance(one.default, str)
+                else f"{one.name}={one.default}"
+                for one in parameters
+            ]
+            assert shown == ", ".join(wanted), cell
+
+
+def test_the_threads_are_those_of_the_table(snippet, tmp_path: Path) -> None:
+    flags = snippet(PAGE, "flags_app.py").Flags()
+    before = set(threading.enumerate())
+    host = Host("memory:", {"flags": flags}, state_dir=tmp_path / "state")
+    assert set(threading.enumerate()) == before
+    with host:
+        assert host.wait(10)
+        names = {thread.name for thread in set(threading.enumerate()) - before}
+        assert names == {row[0].replace("STORE", "main") for row in rows(TEXT, "thread")}
+    assert set(threading.enumerate()) == before
+
+
+def test_nothing_else_of_the_process_is_touched(snippet, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = snippet(PAGE, "flags_app.py").Flags()
+
+    def process() -> list[object]:
+        loggers = [logging.getLogger(), logging.getLogger("datasync")]
+        return [
+            [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
+            [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers],
+            (gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()),
+            (os.getcwd(), sorted(os.listdir(tmp_path))),
+        ]
+
+    before = process()
+    with Host("memory:", {"flags": flags}) as host:
+        assert host.wait(10)
+        assert process() == before
+        assert [plugin.name for plugin in host.plugins] == ["flags"]
+    assert process() == before
+
+
+def test_two_hosts_share_a_named_store_and_nothing_else(snippet) -> None:
+    module = snippet(PAGE, "flags_app.py")
+    one, two = module.Flags(), module.Flags()
+    with (
+        Host("memory:two-hosts", {"flags": one}) as first,
+        Host("memory:two-hosts", {"flags": two}) as second,
+    ):
+        assert second.wait(10)
+        first.publisher().put("flags/x", b"true")
+        assert first.wait(10)
+        assert one.current == {"x": True}
+        second.publisher().put("flags/y", b"false")
+        assert second.wait(10)
+        assert two.current == {"x": True, "y": False}
+
+
+def test_a_host_is_started_once_and_a_wrong_url_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="no transport for the scheme"):
+        Host("nowhere:x")
+    host = Host("memory:", {})
+    host.start()
+    with pytest.raises(HostError, match="started already"):
+        host.start()
+    host.stop()
