@@ -168,7 +168,7 @@ class History:
             )
             for one in self.characters
         }
-        host_settings = HostSettings("simulated", hook_timeout=20, hold=HOLD, retry=RETRY)
+        host_settings = HostSettings("simulated", hook_timeout=8, hold=HOLD, retry=RETRY)
         self.host = host = Host(
             dict(self.stores),
             dict(self.plugins),

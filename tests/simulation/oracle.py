@@ -209,7 +209,8 @@ class Oracle:
             for key in [key for key in shadow.uncertain if key not in left and not shadow.frozen(key)]:
                 shadow.settle(key, call.puts.get(key))
             shadow.aside.clear()
-            shadow.maybe &= shadow.uncertain
+            later = {key for key in shadow.maybe if key not in shadow.content} if not shadow.whole else set()
+            shadow.maybe = {key for key in shadow.maybe if key in shadow.uncertain or shadow.frozen(key)} | later
         for key in (*call.puts, *call.deletes):
             if key not in left:
                 shadow.settle(key, call.puts.get(key))
@@ -357,16 +358,14 @@ class Oracle:
             self.fail("G8", f"{shadow.name}: {text}")
         frozen_ = invalid | held
         for key in {**shadow.content, **shadow.applied, **shown}:
-            if key in frozen_:
-                right = {shadow.applied.get(key)}
-                if key in shadow.doubtful:
-                    right.add(shadow.good.get(key))
-            elif key in shadow.content:
+            if key in shadow.content and key not in frozen_:
                 right = {shadow.content[key]}
             elif key in deletes:
                 right = {None}
             else:
                 right = {shadow.applied.get(key)}
+                if key in shadow.doubtful:
+                    right.add(shadow.good.get(key))
             if shown.get(key) not in right:
                 self.fail("formula", f"{shadow.name}: event shows {key} = {shown.get(key)!r}, right is {right}")
 
@@ -401,6 +400,8 @@ class Oracle:
         name = shadow.name
         lane = self.host._wiring.lanes[name]
         waiting = [required.name for required in shadow.requires if required.name in excuses]
+        if not shadow.succeeded and lane.is_held_at_start():
+            return "the brake holds its start"
         if lane.attempts.moments(resync=lane.resync is not None)[-1:] > [self.runtime.monotonic()]:
             return "it has asked again and again, or its last call raised"
         if shadow.failed is not None or not shadow.started or lane.trouble is not None:
@@ -412,8 +413,6 @@ class Oracle:
             return f"waits for {waiting[0]}"
         if shadow.unread and not shadow.succeeded:
             return "its store was never read"
-        if not shadow.succeeded and lane.is_held_at_start():
-            return "the brake holds its start"
         if not shadow.succeeded:
             self.fail("stuck", f"{name} is not resynced, and nothing is in its way")
         puts = [key for key in shadow.puts() if key not in shadow.aside]
@@ -434,7 +433,7 @@ class Oracle:
         for store, ledger in self.host._wiring.lanes[shadow.name].ledgers.items():
             for key in ledger.behind:
                 full = (store, key)
-                if not any(full in one for one in (shadow.content, shadow.good, shadow.applied, shadow.maybe)):
+                if not any(full in one for one in (shadow.content, shadow.good, shadow.rejected, shadow.maybe)):
                     self.fail("G9", f"{shadow.name} remembers {key}, which came and went unseen")
         for store, feed in self.host._wiring.feeds.items():
             if len(feed.inbox._segments) > 3 + 2 * len(self.stores[store].entries):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
@@ -104,6 +105,11 @@ class Driven:
     def name(self) -> str:
         return self.character.name
 
+    @property
+    def guarded(self) -> bool:
+        """Whether failures are a key's own; who deletes before its users let go has to."""
+        return self.character.guarded or self.whole or not self.character.optimised
+
     @hookimpl
     def on_start(self, context: Context) -> None:
         self._live()
@@ -163,7 +169,7 @@ class Driven:
         rng = self.rng
         fails = rng.random() < self.trouble
         if rng.random() < self.trouble / 8:
-            self.runtime.block(lambda: self.life.dead, rng.choice([0.1, 3.0, 40.0]))
+            self.runtime.block(lambda: self.life.dead, rng.choice([0.1, 3.0, 12.0]))
             self._live()
         if rng.random() < self.trouble / 8:
             self.lose_state()
@@ -186,6 +192,7 @@ class Driven:
     ) -> list[Callable[[], None]]:
         """What there is to do: addresses that move are given up first, so that a swap gets through."""
         actions: list[Callable[[], None]] = []
+        puts: list[Callable[[], None]] = []
         mode = self.character.mode if resync else "changes"
         for watch in self.watches:
             changes = told[watch]
@@ -198,8 +205,9 @@ class Driven:
                 if not change.deleted and address(self.device.items.get(key, "")) != address(change.value):
                     self.system.release(self.device, key)
             for change in changes:
-                actions.append(lambda change=change, watch=watch: self._one(event, watch, change))  # type: ignore[misc]
-        return actions
+                action = partial(self._one, event, watch, change)
+                (actions if change.deleted else puts).append(action)
+        return actions + puts
 
     def _plan_strays(self, actions: list[Callable[[], None]], event: Event, watch: Watch[str]) -> None:
         """Remove what the event has not, but for what is invalid or held."""
@@ -209,7 +217,7 @@ class Driven:
             key = watch.path[: watch.offset] + name
             public: Any = key if single else (watch.store, key)
             if name not in there and public not in event.invalid and public not in event.held:
-                actions.append(lambda key=key, public=public: self._stray(event, (watch.store, key), public))  # type: ignore[misc]
+                actions.append(partial(self._stray, event, (watch.store, key), public))
 
     def _stray(self, event: Event, key: Key, public: Any) -> None:
         try:
@@ -242,8 +250,7 @@ class Driven:
                 self.rejected.discard(key)
                 event.retry(change, "not now", rng.choice([None, 0.0, 2.0]))
             return
-        alone = change.deleted and (event.first or self.whole or not self.character.optimised)  # nobody let go of it
-        if not self.character.guarded and not alone:
+        if not self.guarded and not (change.deleted and event.first):
             self._set(key, change)
             return
         with change:
@@ -260,7 +267,7 @@ class Driven:
 
     def _set(self, key: Key, change: Change[str]) -> None:
         if change.deleted:
-            self.system.remove(self.device, key)
+            self.system.remove(self.device, key, force=not self.guarded)
         else:
             self.system.put(self.device, key, change.value)
 

@@ -124,7 +124,7 @@ class Shadow:
 
     def lose(self) -> None:
         """A fault begins: nothing counts as applied."""
-        self.uncertain |= self.applied.keys()
+        self.uncertain |= self.applied.keys() | self.rejected
         self.maybe |= self.uncertain | self.content.keys()
         self.doubtful |= self.good.keys()
         self.applied = {}

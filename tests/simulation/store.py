@@ -165,6 +165,7 @@ class _Subscription(Subscription):
         self._store = store
         self._paths = paths
         self._life = store.life
+        self._epoch = store.epoch
         self._place = 0  # how many records were delivered
         self._part = 0  # how many changes of the next record were
         self._since = 0  # where this subscription began: nothing before it is delivered again
@@ -221,7 +222,7 @@ class _Subscription(Subscription):
     def cursor(self) -> Cursor | None:
         if not self._store.capabilities.resumable:
             return None
-        return Cursor(str(self._store.epoch), f"{self._place}.{self._part}")
+        return Cursor(str(self._epoch), f"{self._place}.{self._part}")
 
     def wake(self) -> None:
         self._woken = True

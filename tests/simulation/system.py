@@ -82,9 +82,9 @@ class System:
         """Give up the address of an item."""
         device.claimed.pop(key, None)
 
-    def remove(self, device: Device, key: Key) -> None:
-        """Remove an item; what is not there is no error. Raises `Refused`."""
-        if self.strict and self._owns(device, key) and key in device.items:
+    def remove(self, device: Device, key: Key, *, force: bool = False) -> None:
+        """Remove an item; what is not there is no error. Raises `Refused`, but for who uses force."""
+        if self.strict and not force and self._owns(device, key) and key in device.items:
             user = next(self._users(key), None)
             if user is not None:
                 self._refuse(f"{key[1]} is in use by {user[1]}")
