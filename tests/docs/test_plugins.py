@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 import datasync_core
-from datasync_core import Context, Event, Fault, Host, Publisher
+from datasync_core import Context, Event, Fault, Host, Publisher, Watch
 from datasync_core.config import load_settings
 from datasync_core.dispatch.states import StateName
 from datasync_core.model.changes import DeleteChange, PutChange
@@ -217,6 +217,39 @@ def test_every_attribute_is_documented():
 
     assert column("attribute") == list(ATTRIBUTES)
     assert [row[1] for row in rows(TEXT, "attribute")] == ["[]", "[]", "[]", "False"]
+
+
+def test_names_are_those_of_the_table():
+    table = rows(TEXT, "path")
+    assert [row[0] for row in table] == ["routes/", "routes/eu/10.0.0.0", "*empty*"]
+    for path, _, name in table:
+        watch = Watch("" if path == "*empty*" else path, str)
+        plugin = Recording(watch)
+        Harness(plugin=plugin).put("routes/eu/10.0.0.0", "x")
+        assert plugin.names == [name]
+
+
+def test_values_are_what_the_table_of_types_says():
+    assert [row[0] for row in rows(TEXT, "type")][:3] == ["none, or `Any`", "str", "bytes"]
+    for watch, value in (
+        (Watch("a"), {"x": 1}),
+        (Watch("a", str), '{"x":1}'),
+        (Watch("a", bytes), b'{"x":1}'),
+    ):
+        plugin = Recording(watch)
+        Harness(plugin=plugin).put("a", {"x": 1})
+        assert plugin.values == [value]
+
+
+class Recording:
+    """Notes the names and values of its last resync."""
+
+    def __init__(self, watch):
+        self.watches = [watch]
+
+    @datasync_core.hookimpl
+    def on_resync(self, event):
+        self.names, self.values = list(event[self.watches[0]]), list(event[self.watches[0]].values())
 
 
 def test_every_hook_is_documented_with_its_signature():
