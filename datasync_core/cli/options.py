@@ -40,11 +40,16 @@ def complete_plugin(_ctx: click.Context, _: click.Parameter, incomplete: str) ->
     return [prefix + name for name in names if name.startswith(incomplete.removeprefix("no:"))]
 
 
-def config_options(command: Function) -> Function:
-    """``-c`` and ``-v``."""
-    command = click.option(
+def verbose_option(command: Function) -> Function:
+    """``-v``."""
+    return click.option(
         "-v", "--verbose", is_flag=True, expose_value=False, callback=_be_verbose, help="Show tracebacks."
     )(command)
+
+
+def config_options(command: Function) -> Function:
+    """``-c`` and ``-v``."""
+    command = verbose_option(command)
     return click.option(
         "-c",
         "--config",

@@ -36,6 +36,7 @@ _HOMES = {
     "explain": "explain",
     "resync": "steer",
     "release": "steer",
+    "new": "new",
     "completion": "completion",
 }
 """Command → module of this room, in which it is called ``COMMAND_command``."""

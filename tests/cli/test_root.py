@@ -99,7 +99,7 @@ def test_every_command_has_help_that_says_more_than_its_name(place: Place) -> No
     listed = re.findall(
         r"^  ([a-z]+)  +(\S.*)", place.do("--help").out.partition("Commands:")[2], re.MULTILINE
     )
-    assert len(listed) == 16
+    assert len(listed) == 17
     assert all(len(short) > 10 for _, short in listed)
 
 
