@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -32,8 +31,6 @@ def admitted(event: Event, watch: Watch[T], check: Check[T]) -> dict[str, T]:
         check(values)
         for name, reason in _admit(values, news, check):
             event.reject(watch.path + name, reason)
-            log = logging.getLogger(f"datasync.plugins.{event.plugin}")
-            log.warning("%s%s is rejected: %s", watch.path, name, reason)
     return values
 
 

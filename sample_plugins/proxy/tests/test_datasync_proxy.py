@@ -90,7 +90,7 @@ def rejections(caplog: pytest.LogCaptureFixture) -> Rejections:
 
     def read() -> dict[str, str]:
         said = [record.getMessage().partition(" is rejected: ") for record in caplog.records]
-        return {key: reason for key, found, reason in said if found}
+        return {who.partition(": ")[2]: reason for who, found, reason in said if found}
 
     return read
 
