@@ -15,7 +15,7 @@ from datasync_core.transport import ConnectionLost, Transport, Url
 
 
 class TestDirectory(TransportConformance):
-    many = 2_000  # all of them are read each time
+    many = 1_000  # all of them are read each time
 
     @pytest.fixture
     def outside(self, tmp_path: Path) -> OutsideStore:
