@@ -26,7 +26,7 @@ def opened(config: Path | None, which: str | None, *, create: bool = False) -> I
 
     from datasync_core.config import load_settings
     from datasync_core.config.urls import store_settings
-    from datasync_core.host import open_store
+    from datasync_core.opening import open_store
 
     settings = load_settings(cwd=Path.cwd(), environ=os.environ, file=config)
     if which is not None and which in settings.stores:

@@ -60,6 +60,27 @@ def test_version_imports_no_transport_and_no_more_than_it_needs(place: Place) ->
     assert not {name for name in done.stderr.split() if name.startswith("datasync_core.host")}
 
 
+def test_a_command_on_a_store_imports_nothing_of_the_host(place: Place) -> None:
+    code = (
+        "import sys\nfrom datasync_core.cli.root import execute\n"
+        "try: execute(['put', 'k', 'v', '--store', 'sqlite:data.db'])\n"
+        "except SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = {
+        ".".join(name.split(".")[:2]) for name in done.stderr.split() if name.startswith("datasync_core.")
+    }
+    assert "datasync_core.sync" in ours
+    assert ours.isdisjoint({"datasync_core.host", "datasync_core.dispatch", "datasync_core.ops"})
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
