@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ class Running:
         return self.process.returncode
 
 
+@cache
+def installed_plugins() -> tuple[str, ...]:
+    """The plugins that are installed in this environment: one walk for all tests."""
+    return tuple(found.name for found in discover(GROUP_PLUGINS).found)
+
+
 class Place:
     """A folder to run commands in; ``site`` in it is where packages are installed."""
 
@@ -93,10 +100,8 @@ class Place:
             if not name.startswith(("DATASYNC_", "STATE_DIRECTORY", "_DATASYNC"))
         }
         self.env["PYTHONPATH"] = str(self.site)
-        if installed := [
-            found.name for found in discover(GROUP_PLUGINS).found
-        ]:  # whatever else is here stays out
-            self.env["DATASYNC_HOST__DISABLE"] = json.dumps(installed)
+        if others := installed_plugins():  # whatever else is here stays out
+            self.env["DATASYNC_HOST__DISABLE"] = json.dumps(others)
 
     def do(self, *args: str | bytes, stdin: bytes = b"", before: Sequence[str] = ()) -> Answer:
         """Run a command to its end; ``before`` is what runs it, as in ``setpriv``."""
