@@ -420,3 +420,82 @@ def test_the_numbers_of_the_text_are_those_of_the_code():
     assert f"at most `hold` seconds ({defaults.hold:g})" in TEXT
     assert retry.resync_after == 3
     assert "After three failures in a row" in TEXT
+
+
+WATCH = Watch("a/", str)
+
+
+class Failing:
+    """Does to `a/1` what a row of the table of failures says, and applies the rest."""
+
+    watches = [WATCH]
+
+    def __init__(self, does=None):
+        self.does = does
+
+    @datasync_core.hookimpl
+    def on_resync(self, event):
+        """Nothing fails here."""
+
+    @datasync_core.hookimpl
+    def on_change(self, event):
+        for change in event.changes(WATCH):
+            if change.key == "a/1" and self.does is not None:
+                self.does(event, change)
+
+
+def leaving(error):
+    def does(event, change):
+        raise error
+
+    return does
+
+
+def alone(error):
+    def does(event, change):
+        with change:
+            raise error
+
+    return does
+
+
+# what is written → when it is told again: after seconds, or None for "when something changes"; and whether all of it is
+FAILURES = {
+    "an exception leaves the hook": (leaving(ValueError("no")), 0.5, True),
+    "an exception leaves `with change:`": (alone(ValueError("no")), 0.5, False),
+    "event.retry(key, reason)": (lambda event, change: event.retry("a/1", "later"), 0.5, False),
+    "event.retry(key, reason, delay=5)": (
+        lambda event, change: event.retry("a/1", "later", delay=5),
+        5,
+        False,
+    ),
+    "raise Retry(reason, delay=5)": (leaving(datasync_core.Retry("later", delay=5)), 5, True),
+    "event.reject(key, reason)": (lambda event, change: event.reject(change, "never"), None, False),
+    "`raise Reject(reason)` in `with change:`": (alone(datasync_core.Reject("never")), None, False),
+    "`raise Reject(reason)` out of the hook": (leaving(datasync_core.Reject("never")), None, True),
+}
+
+
+def test_every_row_of_the_table_of_failures_is_tested():
+    assert column("you write") == list(FAILURES)
+
+
+@pytest.mark.parametrize("row", FAILURES)
+def test_what_fails_is_told_again_as_the_table_says(row):
+    does, delay, everything = FAILURES[row]
+    plugin = Failing(does)
+    harness = Harness(plugin=plugin)
+    harness.commit({"a/1": "x", "a/2": "x"})
+    plugin.does = None
+    told = len(harness.calls)
+    harness.advance(
+        0.9 * (0.5 * delay if delay == 0.5 else delay or 1000)
+    )  # a backoff is shortened by up to half
+    assert len(harness.calls) == told
+    if delay is None:
+        harness.put("a/1", "y")
+    else:
+        harness.advance(delay)
+    keys = {change.key for call in harness.calls[told:] for change in call.changes}
+    assert keys == ({"a/1", "a/2"} if everything else {"a/1"})
+    assert harness.in_sync()
