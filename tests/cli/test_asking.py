@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from datasync_core.cli.status import lines
 from tests.cli.command import GREET, HANG, Place, Running, requiring
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
@@ -23,10 +24,10 @@ def agent(place: Place, *args: str) -> Running:
 def until(place: Place, text: str) -> list[str]:
     """Ask for the status until one of its lines holds the text; its lines."""
     for _ in range(100):
-        lines = place.do("status", "--name", "agent").lines
-        if any(text in line for line in lines):
-            return lines
-    raise AssertionError(f"{text!r} is not in {lines}")
+        said = place.do("status", "--name", "agent").lines
+        if any(text in line for line in said):
+            return said
+    raise AssertionError(f"{text!r} is not in {said}")
 
 
 @pytest.mark.parametrize("command", ["status", "status --json", "explain a/key", "resync", "release greet"])
@@ -47,16 +48,16 @@ def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_
     place.write("datasync.toml", '[stores]\nmain = "sqlite:data.db"\nspare = "memory:"\n')
     place.do("load", "-", stdin=b'{"hello/ada": "hi", "typed/one": ["text"]}')
     agent(place)
-    lines = until(place, "1 of them invalid")
-    assert lines[0] == "host agent"
+    said = until(place, "1 of them invalid")
+    assert said[0] == "host agent"
     assert re.fullmatch(
-        rf"store main: connected since {TIME}, 2 keys at revision \d+, sqlite:data.db", lines[1]
+        rf"store main: connected since {TIME}, 2 keys at revision \d+, sqlite:data.db", said[1]
     )
-    assert lines[2] == "store spare: watched by no plugin, memory:"
-    assert "greet: in sync (startup), 1 key" in lines
-    assert any(re.match(r"broken: failed \(.*No module named 'nowhere'", line) for line in lines)
-    assert "typed: in sync (startup), 1 key, 1 of them invalid or rejected" in lines
-    assert any(re.match(rf"{TIME} value invalid: typed: typed/one", line) for line in lines)
+    assert said[2] == "store spare: watched by no plugin, memory:"
+    assert "greet: in sync (startup), 1 key" in said
+    assert any(re.match(r"broken: failed \(.*No module named 'nowhere'", line) for line in said)
+    assert "typed: in sync (startup), 1 key, 1 of them invalid or rejected" in said
+    assert any(re.match(rf"{TIME} value invalid: typed: typed/one", line) for line in said)
     answer = place.do("status", "--name", "agent", "--json")
     assert answer.code == 0
     status = answer.json()
@@ -66,6 +67,17 @@ def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_
         "greet": "in_sync",
         "typed": "in_sync",
     }
+
+
+def test_people_are_shown_the_last_faults_and_how_many_there_are() -> None:
+    faults = [{"time": number, "kind": "brake", "text": f"fault {number}"} for number in range(12)]
+    status = {"host": "agent", "stores": [], "plugins": [], "hanging": None, "faults": faults}
+    said = list(lines(status))
+    assert said[:2] == ["host agent", "the last 10 of 12 faults:"]
+    assert [line.rpartition("brake: ")[2] for line in said[2:]] == [
+        f"fault {number}" for number in range(2, 12)
+    ]
+    assert list(lines({**status, "faults": faults[:1]}))[1].endswith(" brake: fault 0")
 
 
 def test_status_tells_why_a_store_is_lost_and_since_when(place: Place) -> None:
@@ -86,9 +98,9 @@ def test_status_answers_while_a_hook_hangs_and_names_it(place: Place) -> None:
     place.write("datasync.toml", '[host]\nhook_timeout = 0.2\n[stores]\nmain = "sqlite:data.db"\n')
     host = place.start("run", "--name", "agent")
     host.until("hangs")
-    lines = place.do("status", "--name", "agent").lines
-    assert any(re.match(rf"on_resync of plugin stuck hangs since {TIME}", line) for line in lines)
-    assert any(re.match(rf"{TIME} hook hangs: stuck: on_resync hangs", line) for line in lines)
+    said = place.do("status", "--name", "agent").lines
+    assert any(re.match(rf"on_resync of plugin stuck hangs since {TIME}", line) for line in said)
+    assert any(re.match(rf"{TIME} hook hangs: stuck: on_resync hangs", line) for line in said)
 
 
 def test_explain_tells_the_way_of_a_key(place: Place) -> None:

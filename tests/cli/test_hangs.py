@@ -34,6 +34,13 @@ def test_a_hook_that_hangs_ends_the_host_with_75_where_on_hang_is_restart(place:
     assert "on_stop" not in host.lines
 
 
+def test_a_hook_that_hangs_ends_a_host_without_stderr_too(place: Place) -> None:
+    place.install("stuck", HANG)
+    settings(place, hook_timeout=0.5, on_hang="restart")
+    answer = place.do("run", before=["sh", "-c", 'exec "$0" "$@" 2>&-'])
+    assert (answer.code, answer.out) == (75, "inside\n")
+
+
 def test_a_hook_that_hangs_is_only_reported_by_default(place: Place) -> None:
     place.install("stuck", HANG)
     settings(place, hook_timeout=0.2, stop_timeout=0.1)
