@@ -22,9 +22,8 @@ def main() -> int:
         print("set FLAGS_STORE to the URL of a store, such as sqlite:flags.db", file=sys.stderr)
         return 2
     with socket.create_server(("127.0.0.1", int(os.environ.get("FLAGS_PORT", "8000")))) as listener:
-        listener.setblocking(
-            False
-        )  # a connection that wakes both workers is for one; the other must not wait for it
+        # A connection wakes both workers; the one that comes too late must not wait in accept.
+        listener.setblocking(False)
         print(f"flags: http://127.0.0.1:{listener.getsockname()[1]}/ with {WORKERS} workers", flush=True)
         code = prefork(WORKERS)
         if code is None:
@@ -40,9 +39,7 @@ def work(listener: socket.socket, store: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # ours: the host leaves signals alone
         signal.signal(number, server.end)
     with host:
-        host.wait(
-            5
-        )  # so that the first answer has the flags; a store that is away keeps nobody waiting longer
+        host.wait(5)  # so that the first answer has the flags; who cannot reach the store serves without them
         server.serve_forever(poll_interval=0.1)
 
 
