@@ -233,7 +233,8 @@ def in_a_namespace(place: Place, program: Callable[[str, str], str], script: Pat
     """Run a script that may mount."""
     how = "-m" if os.geteuid() == 0 else "-rm"
     command = [program("unshare", "util-linux"), how, "sh", str(script)]
+    patience = 2 * PATIENCE  # it runs several commands
     done = subprocess.run(
-        command, cwd=place.folder, env=place.env, capture_output=True, timeout=PATIENCE, check=False
+        command, cwd=place.folder, env=place.env, capture_output=True, timeout=patience, check=False
     )
     return Answer(done)
