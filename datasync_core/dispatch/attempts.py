@@ -82,9 +82,7 @@ class Attempts:
             return False
         if self.trouble.due is not None:
             return self.trouble.due > now
-        if stirred:  # it was rejected, and something has changed since
-            self.trouble = None
-        return not stirred
+        return not stirred  # it was rejected: in trouble until a call succeeds, and a gate may keep that
 
     def moments(self, *, resync: bool) -> list[float]:
         """When a wait ends."""

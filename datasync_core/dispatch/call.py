@@ -102,6 +102,9 @@ class Part:
             due = now + (delay(attempts - 1) if wanted is None else max(wanted, 0.0))
             asides.append((key, Aside(reason, attempts, due, eager=wanted is None), ledger.applied(key)))
         for key, reason in self.rejected.items():
+            if ledger.doubts(key) or not ledger.known:  # an earlier call, or life, may have applied it
+                ledger.uncertain.add(key)
+            ledger.inferred.discard(key)  # its removal was handed out: not the brake's any more
             ledger.freeze(key, Frozen(reason, Ice.REJECTED))
         if resync:
             ledger.settle_all(self.withheld)

@@ -73,6 +73,7 @@ class Lane:
         self.waits_with: str | None = None
         """The braked plugin that requires this one, while this one's own first resync waits for it."""
         self.held_since: float | None = None
+        self._raised_in = -1  # the round in which the pass forward raised
         self._context = context
         self._desk = desk
         self._patience = patience
@@ -221,15 +222,10 @@ class Lane:
 
     def back(self) -> bool:
         """The pass back: deletes of a plugin that others require. Whether a hook was called."""
-        if (
-            self.whole
-            or self.resync is not None
-            or not self.started
-            or self.failed is not None
-            or self._waits()
-        ):
+        if self.whole or not self.succeeded or self.failed is not None or self.gate() is not None:
             return False
-        if self.gate() is not None:
+        raised = self._raised_in == self._desk.round  # what is deleted here may be what was in its way
+        if not raised and (self.resync is not None or self._waits()):
             return False
         call = self._collect(puts=False, deletes=True)
         if call is None:
@@ -334,10 +330,12 @@ class Lane:
         if error is not None:
             call.fail()
             self._fail(name, error, event.handed)
+            self._raised_in = self._desk.round
             return False
         if call.resync or self.trouble is not None:
             self.last = reason if call.resync else "retry"
-        self.attempts.recover()
+        if self._raised_in != self._desk.round:  # else the creates that raised wait on
+            self.attempts.recover()
         report_rejected(self.name, call, self._desk.report)
         if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
             self._encourage()

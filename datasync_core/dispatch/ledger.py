@@ -69,7 +69,9 @@ class Ledger:
         for shelf, watch in self.watch_of.items():
             self.shelves_of.setdefault(watch, []).append(shelf)
         self.based = False
-        """Whether a resync succeeded: before, the plugin has applied nothing."""
+        """Whether a resync succeeded, and no fault began since: else the plugin has applied nothing."""
+        self.known = False
+        """Whether a resync ever succeeded: before, an earlier life of this host may have applied any key."""
         self.behind: dict[str, Entry | None] = {}
         """Key → what was applied, where that may not be what the replica holds."""
         self.uncertain: set[str] = set()
@@ -88,7 +90,6 @@ class Ledger:
         """Whether more keys vanished half applied than are remembered."""
         self._shaken = False  # a resync raised: every key of the replica is uncertain
         self._fresh: set[str] = set()  # keys that came after that resync, so were never handed out
-        self._lost = 0  # how many keys were applied when the driven system lost its state
         self._look_at = LEFTOVERS  # how many uncertain keys are a reason to look which are gone
 
     def absorb(self, shelf: Shelf) -> None:
@@ -146,6 +147,12 @@ class Ledger:
             del self.behind[key]
             self.inferred.discard(key)
 
+    def doubts(self, key: str) -> bool:
+        """Whether nobody knows what became of a key."""
+        if key in self.uncertain:
+            return True
+        return self._shaken and key not in self._fresh and self.replica.get(key) is not None
+
     def has_puts(self) -> bool:
         """Whether a create or update is pending that is not set aside: what closes the gate for others."""
         return any(entry is not None and key not in self.aside for key, entry, _, _ in self.pending())
@@ -169,7 +176,7 @@ class Ledger:
         except InvalidValue as error:
             self.freeze(entry.key, Frozen(str(error), Ice.INVALID))
             self.found_invalid.append(str(error))
-            if not self.based:  # an earlier life of this host may have applied it
+            if not self.known:
                 self.uncertain.add(entry.key)
             return False
         return True
@@ -205,12 +212,12 @@ class Ledger:
         uncertain, get = self.uncertain, self.replica.get
         if self.based:
             return present + sum(
-                (applied is not None or key in uncertain) - (get(key) is not None)
+                (applied is not None or self.doubts(key)) - (get(key) is not None)
                 for key, applied in self.behind.items()
             )
         if not self._shaken:
             return 0
-        return max(self._lost, present - len(self._fresh) + sum(get(key) is None for key in uncertain))
+        return present - len(self._fresh) + sum(get(key) is None for key in uncertain)
 
     def thaw_rejected(self) -> None:
         """Give rejected keys another chance: an operator asked for a resync."""
@@ -226,22 +233,28 @@ class Ledger:
         self._bound()
 
     def doubt_all(self) -> None:
-        """A resync failed: every key that is there was handed out."""
+        """A resync failed: every key that is there was handed out, but for what is frozen."""
         self._shaken = True
-        self._fresh.clear()
+        self._keep_fresh(key for key in self.frozen if key not in self.uncertain)
 
     def forget_applied(self) -> None:
         """The driven system lost its state: everything is uncertain, and nothing is known to be applied.
 
         The last good values of frozen keys stay.
         """
-        self._lost = self.stock()
-        gone = {key: None for key in self.behind if key not in self.frozen}
+        if not (self.based or self._shaken):
+            return  # nothing was ever told
+        told = [key for key, applied in self.behind.items() if applied is not None or self.doubts(key)]
+        untold = self._fresh | (self.behind.keys() - told if self.based else set())
         lost = {key: self.behind[key] for key in self.frozen}
-        self.uncertain = set(gone) | set(lost)
-        self.behind = {**gone, **lost}
+        self.behind = {**{key: None for key in told if key not in lost}, **lost}
+        self.uncertain = set(told)
         self.based = False
-        self.doubt_all()
+        self._shaken = True
+        self._keep_fresh(untold)
+
+    def _keep_fresh(self, keys: Iterable[str]) -> None:
+        self._fresh = {key for key in keys if self.replica.get(key) is not None}
 
     def settle(self, keys: Sequence[str]) -> None:
         """A call that handed out these keys, all in ``behind``, succeeded."""
@@ -266,7 +279,7 @@ class Ledger:
         self.behind = {**kept, **withheld}
         self.inferred.intersection_update(self.behind)
         self.aside.clear()
-        self.based = True
+        self.based = self.known = True
         self._shaken = False
         self._fresh.clear()
 
@@ -297,8 +310,10 @@ class Ledger:
             if key in self._fresh:
                 if self.based and key not in behind:
                     behind[key] = old
-                if self.replica.get(key) is None:
+                if self.replica.get(key) is None:  # came and went unseen
                     self._fresh.discard(key)
+                    if behind.get(key) is None and key not in self.uncertain:
+                        behind.pop(key, None)
                 continue
             if key not in behind:
                 behind[key] = old if self.based else None

@@ -33,7 +33,8 @@ class Device:
         self.device: dict[str, str] = {}
         self.doubtful: set[str] = set()  # keys of which the device cannot know what the host thinks
         self.rejected: set[str] = set()
-        self.resynced = False
+        self.resynced = False  # whether the last resync succeeded
+        self.begun = False  # whether any did
         self.wrong: list[str] = []
 
     @hookimpl
@@ -41,11 +42,11 @@ class Device:
         self.resynced = False
         actual = dict(self.device) if self.mode == "actual" else None
         self._apply(event, event.changes(self.watch, actual=actual))
-        self.resynced = True
+        self.resynced = self.begun = True
 
     @hookimpl
     def on_change(self, event: Event) -> None:
-        if not self.resynced:
+        if not self.resynced and not (self.begun and all(change.deleted for change in event)):
             self.wrong.append("on_change before a resync succeeded")
         self._apply(event, event.changes(self.watch))
 

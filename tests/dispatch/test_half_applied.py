@@ -1,0 +1,157 @@
+"""What may have been applied half way, or in an earlier life: it is never forgotten, and never made up."""
+
+from __future__ import annotations
+
+from datasync_core import Event, Reject, Retry, hookimpl
+from datasync_core.dispatch.attempts import Patience
+from datasync_core.testing import Harness
+from tests.dispatch.recording import Recording
+
+PATIENCE = Patience(first=1.0, most=8.0, hold=15.0)
+
+
+class Unique(Recording):
+    """Drives a system in which a value belongs to one key at a time."""
+
+    def __init__(self, path: str, **more: bool) -> None:
+        super().__init__(path, **more)
+        self.device: dict[str, str] = {}
+
+    def _apply(self, event: Event) -> None:
+        for change in event.changes(self.watch):
+            if change.deleted:
+                self.device.pop(change.name, None)
+                continue
+            taken = [
+                name for name, value in self.device.items() if value == change.value and name != change.name
+            ]
+            if taken:
+                raise ValueError(f"{change.value} belongs to {taken[0]}")
+            self.device[change.name] = change.value
+
+
+def deletes(harness: Harness, plugin: str) -> list[tuple[str, str, object, object]]:
+    return [
+        one for call in harness.calls if call.plugin == plugin for one in call.changes if one[0] == "DELETE"
+    ]
+
+
+def test_G7_a_key_that_a_failed_resync_handed_out_and_the_next_rejected_is_deleted_when_it_goes():
+    plugin = Recording()
+    plugin.fail = [ValueError("half way")]
+    plugin.fail_on = {}
+    harness = Harness(patience=PATIENCE, paused=True, p=plugin)
+    harness.put("a/1", "x")
+    plugin.fail_on = {"a/1": Reject("never")}
+    harness.advance(2)
+    assert harness.calls[-1].error is None
+    plugin.fail_on = {}
+    harness.delete("a/1")
+    assert deletes(harness, "p") == [("DELETE", "a/1", None, None)]
+
+
+def test_G1_a_key_rejected_at_the_first_resync_may_be_left_from_an_earlier_life_and_is_deleted_when_it_goes():
+    plugin = Recording()
+    plugin.fail_on = {"a/1": Reject("never")}
+    harness = Harness(paused=True, p=plugin)
+    harness.put("a/1", "x")
+    plugin.fail_on = {}
+    harness.delete("a/1")
+    assert deletes(harness, "p") == [("DELETE", "a/1", None, None)]
+
+
+def test_a_fault_before_anything_was_told_makes_nothing_uncertain():
+    low, plugin = Recording("b/"), Recording(requires=["low"])
+    low.fail = [Reject("no")]
+    harness = Harness(patience=PATIENCE, low=low, p=plugin, paused=True)
+    harness.put("a/1", "x")
+    harness.fault("p")
+    harness.delete("a/1")
+    harness.put("b/1", "x")
+    assert harness.in_sync()
+    assert deletes(harness, "p") == []
+
+
+def test_a_fault_makes_what_was_never_told_no_more_certain_to_exist():
+    low, plugin = Recording("b/"), Recording(requires=["low"])
+    harness = Harness(patience=PATIENCE, low=low, p=plugin)
+    low.fail = [Reject("no")]
+    harness.put("b/1", "x")
+    harness.put("a/1", "x")  # waits at the gate
+    harness.fault("p")
+    harness.delete("a/1")
+    harness.put("b/1", "y")
+    assert harness.in_sync()
+    assert deletes(harness, "p") == []
+
+
+def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered():
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail = [ValueError("no")] * 100
+    harness.resync("p")
+    for number in range(200):
+        harness.put(f"a/{number}", "x")
+        harness.delete(f"a/{number}")
+    (ledger,) = harness._lanes["p"].ledgers.values()
+    assert len(ledger.behind) == len(ledger._fresh) == 0
+
+
+def test_what_is_deleted_in_the_pass_back_may_be_what_was_in_the_way_of_a_create():
+    plugin = Unique("a/")
+    harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
+    harness.put("a/1", "address")
+    harness.commit({"a/1": None, "a/2": "address"})
+    assert plugin.device == {}
+    harness.advance(2)
+    assert plugin.device == {"2": "address"}
+    assert harness.in_sync()
+
+
+def test_the_pass_back_comes_also_where_the_resync_of_its_round_raised():
+    plugin = Unique("a/")
+    harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
+    harness.put("a/1", "address")
+    harness.lose()
+    harness.commit({"a/1": None, "a/2": "address"})
+    harness.back()
+    assert [call.hook for call in harness.calls_of("p")][-2:] == ["on_resync", "on_change"]
+    harness.advance(2)
+    assert plugin.device == {"2": "address"}
+    assert harness.in_sync()
+
+
+def test_the_wait_goes_on_where_deletes_succeed_after_a_create_that_raised():
+    class Refuses(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            if any(not change.deleted for change in event):
+                raise Retry("later", 5)
+
+    harness = Harness(patience=PATIENCE, p=Refuses(), user=Recording("b/", requires=["p"]))
+    harness.commit({"a/1": "x", "a/2": "x"})
+    calls = len(harness.calls_of("p"))
+    harness.advance(4)
+    assert len(harness.calls_of("p")) == calls
+    assert harness.state("p").state == "retrying"
+
+
+def test_the_gate_stays_closed_while_a_plugin_that_raised_reject_waits_at_a_gate_of_its_own():
+    low, middle, top = (
+        Recording("a/"),
+        Recording("b/", requires=["low"]),
+        Recording("c/", requires=["middle"]),
+    )
+    harness = Harness(patience=PATIENCE, low=low, middle=middle, top=top)
+    harness.put("b/1", "x")
+    middle.fail = [Reject("no")]
+    harness.put("b/1", "y")
+    low.fail = [Reject("no")]
+    harness.put("a/1", "x")
+    harness.delete("b/1")  # something changed for middle, which low keeps waiting
+    calls = len(harness.calls_of("top"))
+    harness.put("c/1", "x")
+    assert len(harness.calls_of("top")) == calls
+    assert harness.state("middle").state == "retrying"
+    harness.put("a/1", "y")
+    assert harness.in_sync()
