@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from datasync_core.transport import (
     Batch,
@@ -37,6 +38,7 @@ class SqliteSubscription(Subscription):
     def __init__(self, place: Place, paths: Sequence[str], *, create: bool) -> None:
         self._place = place
         self._paths = Paths(paths)
+        self._watched = tuple(self._paths.alternatives())
         self._create = create
         self._lock = threading.Lock()
         self._bell = threading.Event()
@@ -157,14 +159,19 @@ class SqliteSubscription(Subscription):
         with database.transaction() as connection:
             self._prove(database)
             head = database.head()
-            changed = connection.execute(
-                "SELECT key, value, rev FROM kv WHERE rev > ? ORDER BY rev", (self._position[0],)
-            ).fetchall()
+            changed = [
+                row
+                for condition, arguments in self._watched
+                for row in connection.execute(
+                    f"SELECT key, value, rev FROM kv INDEXED BY kv_rev WHERE rev > ? AND ({condition})",
+                    (self._position[0], *arguments),
+                ).fetchall()
+            ]
             self._expires = expiry.next_expiry(connection)
         self._position = head
         self._version = version
-        changes = [change for change in _changes(changed) if self._paths.covers(change.key)]
-        return Batch(changes) if changes else None
+        changed.sort(key=itemgetter(2))
+        return Batch(list(_changes(changed))) if changed else None
 
     def _prove(self, database: Database) -> None:
         """That the history goes on from the position: its commit is there, and is the one that was seen."""
