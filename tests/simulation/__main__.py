@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if time.monotonic() - shown > 5:
                 shown = time.monotonic()
                 rate = done / (shown - begun)
-                print(f"{done} of {len(seeds)} seeds, {rate:.0f} a second, {len(broken)} broken", file=sys.stderr)
+                print(
+                    f"{done} of {len(seeds)} seeds, {rate:.0f} a second, {len(broken)} broken",
+                    file=sys.stderr,
+                )
     counted = ", ".join(f"{number} {name}" for name, number in totals.items())
     seconds = time.monotonic() - begun
     print(f"{done} seeds of {options.steps} steps in {seconds:.0f} s: {counted}; {len(broken)} broken")

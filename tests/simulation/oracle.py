@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from datasync_core import Change, Event, Host, Watch
 from datasync_core.model.faults import FaultKind
 from datasync_core.model.keys import covers
-from datasync_core.sync.inbox import Changes, Chunk, Segment
+from datasync_core.sync.inbox import COMPLETE, Changes, Chunk, Segment
 from datasync_core.sync.replica import Replica
 from datasync_core.testing import VirtualRuntime
 from tests.simulation.plugin import Driven
@@ -113,9 +113,6 @@ class Oracle:
         self._unserved[name] = self._unserved.get(name, 0) + 1
         self.shadows[name].asked = True
 
-    def wiped(self, names: Iterable[str]) -> None:
-        """Devices lost something."""
-
     def fail(self, guarantee: str, text: str) -> None:
         """Raise a violation, and keep it: who called may catch everything."""
         if self.broken is None:
@@ -172,7 +169,9 @@ class Oracle:
         self._check_order(shadow, event, resync=resync, puts=puts, deletes=deletes)
         self._check_picture(event)
         self._check_due(shadow, event, resync=resync, deletes=deletes)
-        withheld = frozenset(shadow.deletes()) if resync and shadow.succeeded and not shadow.whole else frozenset()
+        withheld = (
+            frozenset(shadow.deletes()) if resync and shadow.succeeded and not shadow.whole else frozenset()
+        )
         self._check_handed(shadow, resync=resync, puts=puts, deletes=deletes, withheld=withheld)
         self._check_shown(shadow, plugin, event, deletes)
         if resync and not shadow.succeeded:  # an earlier life may have applied what cannot be read now
@@ -202,6 +201,8 @@ class Oracle:
             self.trace(f"{shadow.name} leaves", f"retry {sorted(retried)} reject {sorted(rejected)}")
         shadow.failed = None
         left = retried | rejected | call.withheld
+        if not shadow.succeeded:  # an earlier life may have applied what is rejected now
+            shadow.uncertain |= rejected
         if call.resync:
             shadow.succeeded = True
             shadow.expected = 0
@@ -210,7 +211,9 @@ class Oracle:
                 shadow.settle(key, call.puts.get(key))
             shadow.aside.clear()
             later = {key for key in shadow.maybe if key not in shadow.content} if not shadow.whole else set()
-            shadow.maybe = {key for key in shadow.maybe if key in shadow.uncertain or shadow.frozen(key)} | later
+            shadow.maybe = {
+                key for key in shadow.maybe if key in shadow.uncertain or shadow.frozen(key)
+            } | later
         for key in (*call.puts, *call.deletes):
             if key not in left:
                 shadow.settle(key, call.puts.get(key))
@@ -222,6 +225,7 @@ class Oracle:
             shadow.aside.add(key)
         for key in rejected:
             shadow.rejected.add(key)
+            shadow.inferred.discard(key)
             shadow.aside.discard(key)
             shadow.maybe.add(key)
 
@@ -230,8 +234,12 @@ class Oracle:
     def _check_previous(self, shadow: Shadow, store: str, change: Change[str]) -> None:
         key = (store, change.key)
         applied = shadow.applied.get(key)
-        if change.previous != applied and not (key in shadow.doubtful and change.previous == shadow.good.get(key)):
-            self.fail("G7", f"{shadow.name} {change}: previous is {change.previous!r}, applied was {applied!r}")
+        if change.previous != applied and not (
+            key in shadow.doubtful and change.previous == shadow.good.get(key)
+        ):
+            self.fail(
+                "G7", f"{shadow.name} {change}: previous is {change.previous!r}, applied was {applied!r}"
+            )
         if not change.deleted and (change.kind == "CREATE") != (change.previous is None):
             self.fail("G7", f"{shadow.name} {change}: previous is {change.previous!r}")
 
@@ -262,7 +270,9 @@ class Oracle:
             self.fail("G5", f"{name}: called forward after the pass back began")
         if round_.forward and round_.forward[-1] >= shadow.order:
             where = "G6" if round_.forward[-1] == shadow.order else "G5"
-            self.fail(where, f"{name}: called out of order, or twice in the pass forward of round {event.round}")
+            self.fail(
+                where, f"{name}: called out of order, or twice in the pass forward of round {event.round}"
+            )
         round_.forward.append(shadow.order)
 
     def _check_picture(self, event: Event) -> None:
@@ -274,7 +284,9 @@ class Oracle:
                 self._round.content[name] = content
                 seen = frozenset((key, text.encode()) for key, text in content.items())
                 if store.exact and seen not in store.states:
-                    self.fail("G6", f"round {event.round} shows a state in which store {name} never was: {content}")
+                    self.fail(
+                        "G6", f"round {event.round} shows a state in which store {name} never was: {content}"
+                    )
             elif self._round.content[name] != content:
                 self.fail("G14", f"store {name} changed within round {event.round}")
 
@@ -283,7 +295,9 @@ class Oracle:
         for required in shadow.requires:
             why = required.closes()
             if why is not None:
-                self.fail("gate", f"{name} is called while {required.name}, which it requires, is not ready: {why}")
+                self.fail(
+                    "gate", f"{name} is called while {required.name}, which it requires, is not ready: {why}"
+                )
         if shadow.at_start and shadow.braked is not None and not shadow.succeeded:
             self.fail("G10", f"{name} is called at the start, though too much is gone")
         wrong = [key for key in deletes if shadow.holding and key in shadow.inferred]
@@ -299,7 +313,8 @@ class Oracle:
         faults = list(self.host._dispatcher.faults)
         now = self.runtime.time()
         return any(
-            one.kind is FaultKind.DELETES_OVERDUE and one.plugin == name and one.time == now for one in faults[-20:]
+            one.kind is FaultKind.DELETES_OVERDUE and one.plugin == name and one.time == now
+            for one in faults[-20:]
         )
 
     def _check_handed(
@@ -367,7 +382,9 @@ class Oracle:
                 if key in shadow.doubtful:
                     right.add(shadow.good.get(key))
             if shown.get(key) not in right:
-                self.fail("formula", f"{shadow.name}: event shows {key} = {shown.get(key)!r}, right is {right}")
+                self.fail(
+                    "formula", f"{shadow.name}: event shows {key} = {shown.get(key)!r}, right is {right}"
+                )
 
     # Quiet moments
 
@@ -382,7 +399,11 @@ class Oracle:
             simulated = self.stores[store]
             if simulated.is_read() and host._reflectors[store].health.connected:
                 held = {key: text.encode() for key, text in self._content[store].items()}
-                there = {key: value for key, value in simulated.values().items() if feed.replica.shelves.watches(key)}
+                there = {
+                    key: value
+                    for key, value in simulated.values().items()
+                    if feed.replica.shelves.watches(key)
+                }
                 if held != there:
                     self.fail("G2", f"store {store} has {there}, the copy {held}")
         excuses: dict[str, str] = {}
@@ -433,7 +454,9 @@ class Oracle:
         for store, ledger in self.host._wiring.lanes[shadow.name].ledgers.items():
             for key in ledger.behind:
                 full = (store, key)
-                if not any(full in one for one in (shadow.content, shadow.good, shadow.rejected, shadow.maybe)):
+                if not any(
+                    full in one for one in (shadow.content, shadow.good, shadow.rejected, shadow.maybe)
+                ):
                     self.fail("G9", f"{shadow.name} remembers {key}, which came and went unseen")
         for store, feed in self.host._wiring.feeds.items():
             if len(feed.inbox._segments) > 3 + 2 * len(self.stores[store].entries):
@@ -449,21 +472,28 @@ class Oracle:
     def _listen(self, store: str, replica: Replica) -> None:
         original = replica.apply
         self._content[store] = {}
+        reader = _Reader(counts=not self.stores[store].revisions)
 
         def apply(segments: Sequence[Segment]) -> None:
             before = _entries(replica)
             original(segments)
             after = _entries(replica)
-            explicit = _explicit(before, segments)
+            reader.read(before, segments)
             self._content[store] = {key: entry[0] for key, entry in after.items()} if replica.synced else {}
-            self.trace(f"copy of {store}", " ".join(f"{key}={entry[0]}" for key, entry in sorted(after.items())))
+            self.trace(
+                f"copy of {store}", " ".join(f"{key}={entry[0]}" for key, entry in sorted(after.items()))
+            )
             if replica.synced:
-                self._took(store, before, after, explicit)
+                self._took(store, before, after, reader)
 
         replica.apply = apply  # type: ignore[method-assign]
 
     def _took(
-        self, store: str, before: dict[str, tuple[str, int]], after: dict[str, tuple[str, int]], explicit: set[str]
+        self,
+        store: str,
+        before: dict[str, tuple[str, int]],
+        after: dict[str, tuple[str, int]],
+        reader: _Reader,
     ) -> None:
         for shadow in self.shadows.values():
             paths = [path for where, path in shadow.character.watches if where == store]
@@ -478,11 +508,19 @@ class Oracle:
             shadow.unread = not all(
                 self.host._wiring.feeds[where].replica.synced for where, _ in shadow.character.watches
             )
-            shadow.change(mine(before), mine(after), set(mine(dict.fromkeys(explicit))))
+            shadow.change(mine(before), mine(after), set(mine(dict.fromkeys(reader.explicit))))
+            if not self.stores[store].revisions:
+                for key in mine(dict.fromkeys(reader.written)):
+                    shadow.thaw(key)
 
     def _listen_to_commands(self, host: Host) -> None:
         dispatcher = host._dispatcher
-        fault, release, resync, brake = dispatcher.fault, dispatcher.release, dispatcher.resync, dispatcher._brake
+        fault, release, resync, brake = (
+            dispatcher.fault,
+            dispatcher.release,
+            dispatcher.resync,
+            dispatcher._brake,
+        )
 
         def on_fault(lane: Any) -> None:
             self.trace("fault begins", lane.name)
@@ -527,11 +565,26 @@ class Oracle:
             elif _too_much(len(shadow.inferred), shadow.stock(), keys):
                 shadow.braked, shadow.at_start = shadow.stock(), False
                 self.trace("brake", f"{shadow.name} {len(shadow.inferred)} of {shadow.stock()}")
+        for name, shadow in self.shadows.items():
+            tripped = self.host._wiring.lanes[name].brake.tripped
+            if tripped != shadow.braked:
+                text = f"{sorted(shadow.inferred)} of {shadow.stock()} are gone without having been deleted"
+                self.fail("G10", f"the brake of {name} says {tripped}, should be {shadow.braked}: {text}")
         for shadow in self.shadows.values():
-            holding = shadow.braked is not None or any(other.braked is not None for other in shadow.dependents)
+            holding = shadow.braked is not None or any(
+                other.braked is not None for other in shadow.dependents
+            )
             if shadow.holding and not holding:
                 shadow.inferred.clear()
             shadow.holding = holding
+            lane = self.host._wiring.lanes[shadow.name]
+            if (
+                shadow.failed is not None
+                and lane.resync is None
+                and not shadow.puts()
+                and not shadow.deletes()
+            ):
+                shadow.failed = None  # there is nothing left to try again
 
 
 def _too_much(gone: int, stock: int, keys: int) -> bool:
@@ -546,16 +599,42 @@ def _entries(replica: Replica) -> dict[str, tuple[str, int]]:
     }
 
 
-def _explicit(before: Mapping[str, tuple[str, int]], segments: Sequence[Segment]) -> set[str]:
-    """The keys whose last word in these segments is that they were deleted."""
-    explicit: set[str] = set()
-    for segment in segments:
-        if isinstance(segment, Changes):
-            for key, change in segment.latest.items():
-                if not change.gone:
-                    explicit.discard(key)
-                elif not (key in before and 0 < change.revision <= before[key][1]):
-                    explicit.add(key)
-        elif isinstance(segment, Chunk):
-            explicit.difference_update(entry.key for entry in segment.entries)
-    return explicit
+class _Reader:
+    """Reads what a replica is given, to know which keys' last word was that they were deleted."""
+
+    def __init__(self, *, counts: bool) -> None:
+        self._counts = counts
+        self._staged: dict[str, int] = {}
+        self.explicit: set[str] = set()
+        """Keys that the last segments deleted."""
+        self.written: set[str] = set()
+        """Keys that the last segments wrote, perhaps with the bytes they had."""
+
+    def read(self, before: Mapping[str, tuple[str, int]], segments: Sequence[Segment]) -> None:
+        """Take note of segments that come after ``before``."""
+        known = {key: revision for key, (_, revision) in before.items()}
+        self.explicit, self.written = set(), set()
+        for segment in segments:
+            if isinstance(segment, Chunk):
+                self._staged.update((entry.key, entry.revision) for entry in segment.entries)
+                self.explicit.difference_update(entry.key for entry in segment.entries)
+            elif isinstance(segment, Changes):
+                self._changes(known, segment)
+            elif segment is COMPLETE:
+                known, self._staged = self._staged, {}
+            else:
+                self._staged = {}
+
+    def _changes(self, known: dict[str, int], segment: Changes) -> None:
+        if segment.cleared:
+            known.clear()
+        for key, change in segment.latest.items():
+            if key in known and 0 < change.revision <= known[key] and not self._counts:
+                continue  # delivered twice
+            if change.gone:
+                known.pop(key, None)
+                self.explicit.add(key)
+            else:
+                known[key] = change.revision
+                self.explicit.discard(key)
+                self.written.add(key)

@@ -19,7 +19,7 @@ from tests.simulation.system import Device, Key, Refused, System, address
 if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
 
-FATES = (
+FATES: tuple[Callable[[], BaseException], ...] = (
     lambda: ValueError("half way"),
     lambda: SystemExit(1),
     lambda: KeyboardInterrupt(),
@@ -97,9 +97,7 @@ class Driven:
         character = self.character
         self.requires, self.after = list(character.requires), list(character.after)
         self.whole = character.whole
-        self.watches = [
-            Watch(path, codec=character.decode, store=store) for store, path in character.watches
-        ]
+        self.watches = [Watch(path, codec=character.decode, store=store) for store, path in character.watches]
 
     @property
     def name(self) -> str:
@@ -141,8 +139,7 @@ class Driven:
     def lose_state(self) -> None:
         """The device loses its state, and the plugin says so."""
         self.oracle.trace("wipe", self.name)
-        hurt = self.system.wipe(self.device)
-        self.oracle.wiped(hurt)
+        self.system.wipe(self.device)
         if self.context is not None and not self.life.dead:
             self.oracle.reported(self.name)
             self.context.report_fault("the device lost its state")
@@ -179,13 +176,17 @@ class Driven:
         at = rng.randrange(len(plan) + 1) if fails else -1
         for number, action in enumerate(plan):
             if number == at:
-                raise rng.choice(FATES)()
+                self._fail()
             if rng.random() < 0.1:
                 self.runtime.pause()
                 self._live()
             action()
         if at == len(plan):
-            raise rng.choice(FATES)()
+            self._fail()
+
+    def _fail(self) -> None:
+        fate = self.rng.choice(FATES)
+        raise fate()
 
     def _plan(
         self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool

@@ -91,7 +91,7 @@ class Shadow:
             return "not started"
         if not self.succeeded:
             return "never resynced"
-        if self.failed is not None:
+        if self.failed is not None and (self.puts() or self.deletes()):
             return "its last call raised"
         missing = [key for key in self.puts() if key not in self.aside]
         return f"{missing[0]} is pending" if missing else None
@@ -122,10 +122,15 @@ class Shadow:
                 self.inferred.add(key)
         self.inferred -= {key for key in explicit if key not in after}
 
+    def thaw(self, key: Key) -> None:
+        """A key was written again."""
+        self.rejected.discard(key)
+        self.aside.discard(key)
+
     def lose(self) -> None:
         """A fault begins: nothing counts as applied."""
-        self.uncertain |= self.applied.keys() | self.rejected
-        self.maybe |= self.uncertain | self.content.keys()
+        self.uncertain |= self.applied.keys()
+        self.maybe |= self.uncertain
         self.doubtful |= self.good.keys()
         self.applied = {}
 

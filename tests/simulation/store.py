@@ -100,9 +100,7 @@ class SimulatedStore(Transport):
 
     def commit(self, changes: Mapping[str, bytes | None]) -> int:
         """Write (None: delete) several keys together."""
-        changes = {
-            key: value for key, value in changes.items() if value is not None or key in self.entries
-        }
+        changes = {key: value for key, value in changes.items() if value is not None or key in self.entries}
         if changes:
             self.revision += 1
             for key, value in changes.items():
@@ -238,7 +236,11 @@ class _Subscription(Subscription):
     def _has_news(self) -> bool:
         store = self._store
         return (
-            self._place < len(store.log) or self._woken or self._life != store.life or store.away or self._closed
+            self._place < len(store.log)
+            or self._woken
+            or self._life != store.life
+            or store.away
+            or self._closed
         )
 
     def _break(self) -> None:

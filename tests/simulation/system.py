@@ -69,7 +69,9 @@ class System:
             self._refuse(f"{key[1]}: there is no {named} to refer to")
         if claim is not None:
             taken = [
-                other for other, used in device.claimed.items() if used == claim and other != key and other[0] == key[0]
+                other
+                for other, used in device.claimed.items()
+                if used == claim and other != key and other[0] == key[0]
             ]
             if taken and self.strict:
                 self._refuse(f"{key[1]}: address {claim} belongs to {taken[0][1]}")

@@ -19,7 +19,9 @@ State = dict[str, str]
 class Workload:
     """Writes to one store. ``invalid``: how likely a value is one that somebody cannot read."""
 
-    def __init__(self, store: SimulatedStore, characters: Sequence[Character], rng: random.Random, keys: int) -> None:
+    def __init__(
+        self, store: SimulatedStore, characters: Sequence[Character], rng: random.Random, keys: int
+    ) -> None:
         self.store = store
         self._rng = rng
         self._keys = keys
@@ -66,7 +68,8 @@ class Workload:
         """Give every key a value that everybody can read."""
         before = {key: value.decode() for key, value in self.store.values().items()}
         after = {
-            key: "|".join(part for part in text.split("|") if not part.startswith("!")) for key, text in before.items()
+            key: "|".join(part for part in text.split("|") if not part.startswith("!"))
+            for key, text in before.items()
         }
         self._commit(before, after)
 
