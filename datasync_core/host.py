@@ -15,13 +15,13 @@ from typing import Any, Self
 from datasync_core.config.settings import HostSettings, PluginSettings, Settings
 from datasync_core.config.urls import store_settings
 from datasync_core.dispatch.attempts import Patience
+from datasync_core.dispatch.contexts import make_context
 from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.states import PluginState
 from datasync_core.dispatch.watchdog import Watchdog
 from datasync_core.dispatch.wiring import Binding, Wiring, wire
-from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
-from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.errors import ConfigError, HostError, StoreError
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.opening import NO_STORE, make_store, open_store
 from datasync_core.ops.control import ControlSocket
@@ -151,8 +151,17 @@ class Host:
         if self._thread is not None or self._stopped:
             raise HostError(f"host {self.name} was started already: make a new Host")
         self.load()
+        try:
+            self._begin()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _begin(self) -> None:
         if self._state is not None:
             self._state.acquire()
+        if self._control is not None:
+            self._control.start()
         if self._counts is not None:  # only who holds the lock may read them
             for name, count in self._counts.load().items():
                 if name in self._wiring.lanes:
@@ -161,8 +170,6 @@ class Host:
             log.error("%s", problem, extra={"plugin": problem.plugin})
         self._thread = self._runtime.start(self._run, "datasync-dispatcher")
         self.watchdog.start()
-        if self._control is not None:
-            self._control.start()
         for reflector in self._reflectors.values():
             reflector.start()
 
@@ -360,40 +367,24 @@ class Host:
 
     def _missing(self, plugin: Plugin) -> str | None:
         there = {one.name for one in self.plugins}
-        failed = [
-            f"requires {name}: failed"
-            for name in self.assembly.order.requires[plugin.name]
-            if name not in there
-        ]
+        requires = self.assembly.order.requires[plugin.name]
+        failed = [f"requires {name}: failed" for name in requires if name not in there]
         return ", ".join(failed) or self.assembly.waiting_for.get(plugin.name)
 
     def _context(self, name: str) -> Context:
         def publisher(store: str = "main") -> Publisher:
             return self._publishers[self._store_name(name, store)]
 
-        def report_fault(error: BaseException | str) -> None:
-            if self._dispatcher.running == (name, "on_fault"):
-                raise UsageError("on_fault cannot report a fault: it would be told of that one, too")
-            policy = self.settings.plugin(name).fault_policy
-            cause = error if isinstance(error, BaseException) else None
-            text = (
-                f"{name}: reported {type(error).__name__}: {error}" if cause else f"{name}: reported: {error}"
-            )
-            self._dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
-            if policy == "resync":
-                self._dispatcher.submit(lambda: self._dispatcher.fault(self._wiring.lanes[name]))
-            elif policy == "restart":
-                self.restart_wanted = True
-                self._dispatcher.ask_stop()
+        def restart() -> None:
+            self.restart_wanted = True
+            self._dispatcher.ask_stop()
 
-        def request_resync(reason: str) -> None:
-            log.info("%s: asks for a resync: %s", name, reason)
-            self._dispatcher.submit(lambda: self._dispatcher.request(self._wiring.lanes[name]))
-
-        logger = logging.getLogger(f"datasync.plugins.{name}")
-        return Context(name, logger, publisher, report_fault, request_resync)
+        policy = self.settings.plugin(name).fault_policy
+        return make_context(name, self._dispatcher, publisher, policy=policy, restart=restart)
 
 
-def _wanted(settings: PluginSettings) -> Wanted:
-    where = settings.origin.where
-    return Wanted(settings.enabled, settings.use, settings.config, settings.requires, where, settings.text)
+def _wanted(said: PluginSettings) -> Wanted:
+    where = said.origin.where
+    return Wanted(
+        said.enabled, said.use, said.config, said.requires, where, said.text, said.secret, said.places
+    )

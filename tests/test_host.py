@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -516,3 +517,43 @@ def test_what_a_plugin_reports_stops_the_plugins_where_the_policy_is_to_restart(
         assert host.restart_wanted
     assert plugin.notes[-1] == "stop "
     assert plugin.notes.count("resync ") == 1
+
+
+def test_a_storm_of_requests_from_a_thread_starves_nobody_and_lets_the_host_stop():
+    storm, sibling = Notes(), Notes()
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            storm.context.request_resync("again")
+
+    with Host("memory:", {"storm": storm, "sibling": sibling}) as host:
+        assert host.wait(SOON)
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + SOON
+        host.publisher().put("a/1", "x")
+        while sibling.values != {"1": "x"}:
+            assert time.monotonic() < deadline
+            host.wait_changed(0.1)
+        assert len(host._dispatcher._commands) + len(host._dispatcher._wishes) <= 2
+        stopped = host.stop(SOON)
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert stopped
+
+
+def test_a_start_that_fails_leaves_nothing_running_and_the_name_free(tmp_path):
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "in the way").touch()
+    plugin = Notes()
+    host = Host("memory:", {"p": plugin}, state_dir=tmp_path)
+    with pytest.raises(ConfigError), host:
+        pass
+    assert plugin.notes == []
+    (tmp_path / "control" / "in the way").unlink()
+    (tmp_path / "control").rmdir()
+    with Host("memory:", {"p": plugin}, state_dir=tmp_path) as again:
+        assert again.wait(SOON)

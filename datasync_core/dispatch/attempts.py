@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from attrs import define, frozen
 
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import Reject, Retry, UsageError, seconds
 from datasync_core.model.runtime import Runtime
 from datasync_core.sync.backoff import Backoff
 
@@ -45,8 +47,10 @@ class Attempts:
         """A call raised: the next comes after a backoff, when a `Retry` says, or (`Reject`) on a change."""
         attempts = self._backoff.attempts + 1
         delay = self._backoff.next()
-        if isinstance(error, Retry) and error.delay is not None:
-            delay = max(error.delay, 0.0)
+        if isinstance(error, Retry):
+            with suppress(UsageError):  # a delay that is none: the usual backoff serves
+                wanted = seconds(error.delay)
+                delay = delay if wanted is None else wanted
         due = None if isinstance(error, Reject) else self._runtime.monotonic() + delay
         self.trouble = Trouble(text, attempts, due)
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
 
 from datasync_core.dispatch.counts import Counts
+from datasync_core.dispatch.faultlog import FaultLog
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.dispatch.states import PluginState, describe, is_beginning, state_of
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import said
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Doorbell, Runtime
 from datasync_core.sync.inbox import Inbox
@@ -38,8 +40,6 @@ class Dispatcher:
         """Plugin and hook that is being called. Any thread may read it."""
         self.states: dict[str, PluginState] = {}
         """The state of each loaded plugin as of the last turn. Replaced, never changed: any thread may read it."""
-        self.faults: deque[Fault] = deque(maxlen=100)
-        """The latest faults. Any thread may read a copy."""
         self.settled = False
         """Whether nothing is due or pending that would go on by itself, as of the last turn."""
         self.stopping = False
@@ -50,10 +50,12 @@ class Dispatcher:
         self._order: dict[Lane, int] = {}
         self._unsettled: set[Lane] = set()
         self._commands: deque[Callable[[], object]] = deque()
-        self._untold: deque[Fault] = deque()
+        self._faults = FaultLog(runtime)
+        self._telling: int | None = None  # the thread that tells the observers, while it does
+        self._wishes: dict[str, str] = {}  # who asks for a resync, and why; under the lock
         self._traced: dict[str, str] = {}
         self._waiters: set[Doorbell] = set()
-        self._lock = runtime.lock()  # guards _waiters
+        self._lock = runtime.lock()  # guards _waiters and _wishes
         self._delta: frozenset[str] = frozenset()
         self._counts: Counts | None = None
 
@@ -86,32 +88,33 @@ class Dispatcher:
         self._commands.append(command)
         self._doorbell.ring()
 
+    def is_telling(self) -> bool:
+        """Whether the caller is inside an `on_fault`."""
+        return self._telling == get_ident()
+
+    def wish(self, plugin: str, reason: str) -> None:
+        """A plugin asks for a resync: ``request``, or ``fault`` where its system lost its state. Never waits.
+
+        Any number of wishes before the next round are one.
+        """
+        with self._lock:
+            if self._wishes.get(plugin) != "fault":
+                self._wishes[plugin] = reason
+        self._doorbell.ring()
+
     def ask_stop(self) -> None:
         """Let the running hook finish and end. Never waits; safe in a signal handler."""
         self.stopping = True
         self._doorbell.ring()
 
+    @property
+    def faults(self) -> deque[Fault]:
+        """The latest faults. Any thread may read a copy."""
+        return self._faults.latest
+
     def report(self, fault: Fault) -> None:
         """Log a fault, keep it for whoever asks, and tell the observers in the next turn. Never waits."""
-        fault = Fault(
-            fault.kind, fault.text, fault.plugin, fault.store, fault.key, self.runtime.time(), fault.cause
-        )
-        self.faults.append(fault)
-        level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
-        traced = fault.kind is FaultKind.HOOK_FAILED and not isinstance(fault.cause, Reject | Retry)
-        if (
-            traced and fault.plugin is not None
-        ):  # an attempt that fails like the one before needs no second trace
-            traced = self._traced.get(fault.plugin) != fault.text
-            self._traced[fault.plugin] = fault.text
-        log.log(
-            level,
-            "%s",
-            fault.text,
-            exc_info=fault.cause if traced else None,
-            extra={"fault": str(fault.kind)},
-        )
-        self._untold.append(fault)
+        self._faults.add(fault)
         self._doorbell.ring()
 
     def watch(self, waiter: Doorbell) -> None:
@@ -132,7 +135,7 @@ class Dispatcher:
 
     def is_settled(self) -> bool:
         """Whether nothing is due or pending that would go on by itself."""
-        waiting = self._commands or self._untold or not all(inbox.is_empty() for inbox, _ in self._inboxes)
+        waiting = self._has_news() or not all(inbox.is_empty() for inbox, _ in self._inboxes)
         return self.settled and not waiting
 
     # The dispatcher's thread
@@ -149,8 +152,7 @@ class Dispatcher:
         """Do all that is to be done now; when to look again at the latest (monotonic seconds, None: when rung)."""
         self.settled = False
         while True:
-            while self._commands:
-                self._commands.popleft()()
+            self._do_commands()
             active = sorted(self._take() | self._unsettled, key=self._order.__getitem__)
             self._tell_faults()
             self._brake(active)
@@ -159,7 +161,7 @@ class Dispatcher:
             self._look(active)
             if called and self._counts is not None:
                 self._counts.touch()
-            more = self._commands or self._untold or (called and self._unsettled)
+            more = self._has_news() or (called and self._unsettled)
             if self.stopping or not more:
                 break
         deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
@@ -195,6 +197,18 @@ class Dispatcher:
             lane.forgive(rejected=rejected)
             self._unsettled.add(lane)
 
+    def _has_news(self) -> bool:
+        return bool(self._commands or self._wishes) or not self._faults.is_empty()
+
+    def _do_commands(self) -> None:
+        for _ in range(len(self._commands)):
+            self._commands.popleft()()
+        with self._lock:
+            wishes, self._wishes = self._wishes, {}
+        for lane in self._lanes if wishes else ():
+            if lane.name in wishes:
+                (self.fault if wishes[lane.name] == "fault" else self.request)(lane)
+
     def request(self, lane: Lane) -> None:
         """A plugin asks for a resync. Asking again soon after waits, so that one that always asks does no harm."""
         lane.pace()
@@ -222,7 +236,7 @@ class Dispatcher:
             lane.stop()
         if self._counts is not None:
             self._counts.save(self._stock(), self.runtime.monotonic())
-        self._look(self._lanes)
+        self._look(self._lanes[::-1])
 
     def _keep_counts(self, counts: Counts, now: float) -> list[float]:
         """Save the counts if it is time to; when it is, otherwise."""
@@ -305,13 +319,21 @@ class Dispatcher:
         for lane in lanes:
             if self.stopping:
                 return called
-            called |= lane.forward()
+            called |= self._step(lane, lane.forward)
         for lane in reversed(lanes):
             if self.stopping:
                 return called
             if lane.dependents:
-                called |= lane.back()
+                called |= self._step(lane, lane.back)
         return called
+
+    def _step(self, lane: Lane, step: Callable[[], bool]) -> bool:
+        """One lane's turn; a mistake of ours in it is that lane's alone."""
+        try:
+            return step()
+        except Exception as error:
+            lane.stumble(error)
+            return True
 
     def _look(self, lanes: Iterable[Lane]) -> None:
         """Note which lanes are settled, and say which states have changed."""
@@ -346,15 +368,18 @@ class Dispatcher:
                 quiet = lane.gate() is not None and restless.isdisjoint(lane.requires)
             if not quiet:
                 restless.add(lane)
-        return not restless and not self._commands and not self._untold
+        return not restless and not self._has_news()
 
     def _tell_faults(self) -> None:
-        while self._untold:
-            fault = self._untold.popleft()
+        for fault in self._faults.take():  # what observers add themselves is for the next turn
+            if self.stopping:
+                return
             for lane in self._lanes:
                 observer = lane.plugin.on_fault
                 if observer is None or not lane.started:
                     continue
+                self._telling = get_ident()
                 error = self.call(lane, "on_fault", observer, fault)
+                self._telling = None
                 if error is not None:  # no fault of its own: it would be told to the same observer
-                    log.warning("%s: on_fault failed: %s: %s", lane.name, type(error).__name__, error)
+                    log.warning("%s: on_fault failed: %s", lane.name, said(error))

@@ -13,8 +13,8 @@ from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
 from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.dispatch.reports import report_invalid, report_rejected
-from datasync_core.model.errors import Reject
+from datasync_core.dispatch.reports import report_invalid, report_rejected, report_set_aside
+from datasync_core.model.errors import Reject, said, said_reason
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
 from datasync_core.plugins.plugin import Plugin
@@ -156,6 +156,10 @@ class Lane:
         """How many keys the plugin has applied, or may have."""
         return sum(ledger.stock() for ledger in self.ledgers.values())
 
+    def set_aside(self) -> int:
+        """How many keys wait for their own next attempt. Any thread may ask."""
+        return sum(len(ledger.aside) for ledger in self.ledgers.values())
+
     def undelivered(self) -> int:
         """How many keys are invalid or rejected. Any thread may ask."""
         return sum(len(ledger.frozen) for ledger in self.ledgers.values())
@@ -247,6 +251,12 @@ class Lane:
         stirred = any(ledger.stirred for ledger in self.ledgers.values())
         return self.attempts.waits(stirred=stirred, resync=self.resync is not None)
 
+    def stumble(self, error: Exception) -> None:
+        """A mistake of ours in this plugin's turn: it alone pays for it, and is tried again."""
+        text = f"{self.name}: a mistake of datasync: {said(error)}"
+        self.attempts.fail(text, error)
+        self._desk.report(Fault(FaultKind.MISTAKE, text, plugin=self.name, cause=error))
+
     def _start(self) -> bool:
         if self.missing is not None or not all(required.started for required in self.requires):
             return False
@@ -255,7 +265,7 @@ class Lane:
             return self.forward()
         error = self._desk.call(self, "on_start", self.plugin.on_start, self._context)
         if isinstance(error, Reject):
-            self.failed = f"on_start: {error.reason}"
+            self.failed = f"on_start: {said_reason(error)}"
             self._report("on_start", error)
         elif error is not None:
             self._fail("on_start", error)
@@ -337,6 +347,7 @@ class Lane:
         if self._raised_in != self._desk.round:  # else the creates that raised wait on
             self.attempts.recover()
         report_rejected(self.name, call, self._desk.report)
+        report_set_aside(self.name, call, self._desk.report)
         if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
             self._encourage()
         return True
@@ -355,7 +366,7 @@ class Lane:
 
     def _report(self, hook: str, error: BaseException, key: str | None = None) -> str:
         at = f" at {key}" if key is not None else ""
-        text = f"{self.name}: {hook} failed{at}: {type(error).__name__}: {error}"
+        text = f"{self.name}: {hook} failed{at}: {said(error)}"
         self._desk.report(Fault(FaultKind.HOOK_FAILED, text, plugin=self.name, key=key, cause=error))
         return text
 

@@ -35,6 +35,17 @@ def report_rejected(plugin: str, call: Call, report: Callable[[Fault], None]) ->
     _say(plugin, FaultKind.VALUE_REJECTED, rejected, "keys are rejected", report)
 
 
+def report_set_aside(plugin: str, call: Call, report: Callable[[Fault], None]) -> None:
+    """Tell which keys failed alone, for the first time; to be asked before the outcome is written."""
+    failed = [
+        (key, f"{key} failed alone and is tried again: {reason}")
+        for part in call.parts.values()
+        for key, (reason, _) in part.retried.items()
+        if key not in part.ledger.aside
+    ]
+    _say(plugin, FaultKind.KEY_FAILED, failed, "keys failed alone", report)
+
+
 def _say(
     plugin: str,
     kind: FaultKind,

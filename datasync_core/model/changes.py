@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from msgspec import UNSET, Struct
 
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import Reject, Retry, said, said_reason
 
 T = TypeVar("T")
 
@@ -62,11 +62,11 @@ class _Guarded(Struct, Generic[T], gc=False):
         if error is None or not isinstance(error, Exception):
             return False  # KeyboardInterrupt and SystemExit concern more than this key
         if isinstance(error, Reject):
-            self._source.reject(self, error.reason)
+            self._source.reject(self, said_reason(error))
         elif isinstance(error, Retry):
-            self._source.retry(self, error.reason, error.delay)
+            self._source.retry(self, said_reason(error), error.delay)
         else:
-            self._source.retry(self, f"{type(error).__name__}: {error}")
+            self._source.retry(self, said(error))
         return True
 
 

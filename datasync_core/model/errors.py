@@ -96,6 +96,8 @@ class Reject(Exception):
     Out of a hook it concerns the whole event, inside ``with change:`` that key alone.
     """
 
+    reason: str = "rejected by the plugin"  # of a subclass that does not call this one's __init__
+
     def __init__(self, reason: str = "rejected by the plugin") -> None:
         super().__init__(reason)
         self.reason = reason
@@ -104,7 +106,38 @@ class Reject(Exception):
 class Retry(Exception):
     """Raised by a plugin: try this again after ``delay`` seconds (``None``: by the usual backoff)."""
 
+    reason: str = "to be retried"
+    delay: float | None = None
+
     def __init__(self, reason: str = "to be retried", delay: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.delay = delay
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line, whatever it is: its text is somebody else's code, and may fail, too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be made"
+
+
+def said_reason(signal: Reject | Retry) -> str:
+    """The reason of a signal as text."""
+    try:
+        return str(signal.reason)
+    except Exception:
+        return said(signal)
+
+
+def seconds(delay: object) -> float | None:
+    """A delay as a number of seconds from 0, None where none is given.
+
+    Raises `UsageError` for anything else: not a number, or not a finite one.
+    """
+    if delay is None:
+        return None
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < float("inf"):
+        raise UsageError(f"a delay is a number of seconds from 0, or None; got {delay!r}")
+    return float(delay)

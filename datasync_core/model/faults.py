@@ -15,12 +15,14 @@ class FaultKind(StrEnum):
     STORE_WENT_BACK = "store went back"
     HOOK_FAILED = "hook failed"
     HOOK_HANGS = "hook hangs"
+    KEY_FAILED = "key failed"
     VALUE_INVALID = "value invalid"
     VALUE_REJECTED = "value rejected"
     BRAKE = "brake"
     REPORTED = "reported by plugin"
     DELETES_OVERDUE = "deletes overdue"
     AUDIT = "audit"
+    MISTAKE = "mistake of datasync"
     LEFTOVERS = "leftovers"
 
 

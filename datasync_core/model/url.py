@@ -19,12 +19,23 @@ _SECRET = re.compile(
     r"passw|passphrase|pwd|secret|token|credential|private|api.?key|access.?key", re.IGNORECASE
 )
 _UNREADABLE = "has an @ after its server: write / ? and @ of a user name or password as %2F %3F and %40"
+_PASSWORD = re.compile(r"(?<=://)([^\s:/]*):(\S+)(?=@)")
 REDACTED = "***"
 
 
 def is_secret(name: str) -> bool:
     """Whether a setting of this name is a secret, never to be shown."""
     return bool(_SECRET.search(name))
+
+
+def passwords(text: str) -> list[str]:
+    """The passwords in what looks like URLs with credentials."""
+    return [match[2] for match in _PASSWORD.finditer(text)]
+
+
+def without_passwords(text: str) -> str:
+    """The text as it may be shown where it looks like URLs with credentials."""
+    return _PASSWORD.sub(rf"\1:{REDACTED}", text)
 
 
 @frozen

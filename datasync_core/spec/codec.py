@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import InvalidValue, PluginError
+from datasync_core.model.errors import InvalidValue, PluginError, said
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Codec(Generic[T]):
             if entry.error is not None:
                 raise InvalidValue(entry.error)
             self.decode(entry.value)
-        except Exception as error:
+        except BaseException as error:  # a codec is the plugin's code: whatever leaves it says "invalid"
             raise InvalidValue(f"{entry.key} (revision {entry.revision}): {explain(error)}") from error
         entry._checked |= bit
 
@@ -84,7 +84,9 @@ def explain(error: BaseException) -> str:
         return f"expected UTF-8 text, got byte 0x{error.object[error.start]:02x} at position {error.start}"
     if isinstance(error, RecursionError):
         return "expected JSON: nested too deeply"
-    return f"{type(error).__name__}: {error}"
+    if error.args and isinstance(error.args[0], str):
+        return f"{type(error).__name__}: {error.args[0]}"  # attrs validators add the whole attribute, and the value
+    return said(error)
 
 
 def _text(value: bytes) -> str:

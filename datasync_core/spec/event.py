@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from datasync_core.model.changes import Change, DeleteChange, PutChange
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import EventExpired
+from datasync_core.model.errors import EventExpired, seconds
 from datasync_core.model.keys import covers
 from datasync_core.spec.values import AllValues, Values
 
@@ -86,7 +86,7 @@ class _Source:
         self.decode: Callable[[bytes], Any] = watch.codec.decode
 
     def retry(self, change: Change[Any], reason: str, delay: float | None = None) -> None:
-        self.event.live.retry(self.store, change.key, reason, delay)
+        self.event.live.retry(self.store, change.key, reason, seconds(delay))
 
     def reject(self, change: Change[Any], reason: str) -> None:
         self.event.live.reject(self.store, change.key, reason)
@@ -171,7 +171,7 @@ class Event:
         An operator who asks for a resync ends it, too.
         """
         store, text = _addressed(key)
-        self.live.reject(store, text, reason)
+        self.live.reject(store, text, str(reason))
 
     def retry(self, key: Key | Change[Any], reason: str, delay: float | None = None) -> None:
         """Keep a key (as `values` has it, or a change) pending; the rest of the event counts as applied.
@@ -179,7 +179,7 @@ class Event:
         Without ``delay`` (seconds) it is tried again when a required plugin next applies something, else by backoff.
         """
         store, text = _addressed(key)
-        self.live.retry(store, text, reason, delay)
+        self.live.retry(store, text, str(reason), seconds(delay))
 
     def _declared(self, watch: Watch[Any]) -> None:
         for known in self.live.watches:

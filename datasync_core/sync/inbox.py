@@ -106,24 +106,25 @@ class Inbox:
         self._doorbell.ring()
 
     def complete(self) -> None:
-        """The snapshot is whole: it replaces whatever came before it and was not taken yet."""
+        """The snapshot is whole: unless it only compares, it replaces what came before it and was not taken yet."""
         with self._lock:
             if BEGIN in self._segments:
                 begin = self._last_begin()
-                superseded = self._segments[:begin]
-                self._segments[:begin] = _what_stays(superseded)
+                if AUDIT not in self._segments[begin : begin + 2]:  # that one compares with what came before
+                    self._segments[:begin] = _what_stays(self._segments[:begin])
             self._append(COMPLETE)
             self.completed = self.begun
         self._doorbell.ring()
 
     def abort(self) -> None:
-        """The snapshot broke off: forget it."""
+        """The snapshot broke off: forget it, but for what a stream said while it was compared."""
         with self._lock:
             if BEGIN in self._segments:
-                del self._segments[self._last_begin() :]
-            else:  # its beginning was taken; only chunks of it can be here
-                self._segments.clear()
-                self._append(ABORT)
+                begin, ending = self._last_begin(), []
+            else:  # its beginning was taken
+                begin, ending = 0, [ABORT]
+            said = [segment for segment in self._segments[begin:] if isinstance(segment, Changes)]
+            self._segments[begin:] = [*ending, *said]
             last = self._segments[-1] if self._segments else None
             self._tail = last if isinstance(last, Changes) else None
         self._doorbell.ring()

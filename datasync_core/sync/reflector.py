@@ -21,6 +21,8 @@ from datasync_core.sync.store import Store
 
 POLL = 5.0
 """Seconds between looks at whether to go on; `wake` ends a wait at once, so it bounds nothing but a lost wake."""
+DRAINED = 10_000
+"""Batches that an audit takes of a stream at most, to catch up with the snapshot."""
 HEALTHY = 10.0
 """Seconds of connection after which the next loss is the first again."""
 _FAILURES = (Exception, SystemExit)  # a client library may exit; that must not end this thread unheard
@@ -70,7 +72,6 @@ class Reflector:
         self._thread: Thread | None = None
         self._lost = False  # a loss was reported and its end was not yet
         self._audit = audit
-        self._auditing = False  # the next snapshot is to be compared, not to follow a loss
         self._hurried = False  # a cursor expired and a snapshot followed at once
         self.health = Health(runtime.time())
 
@@ -145,14 +146,33 @@ class Reflector:
             if batch is not None:
                 inbox.put(batch)
                 self._cursor = subscription.cursor
-            elif left <= 0:  # and nothing is under way: begin anew, to compare
-                self._auditing, self._cursor = True, None
-                return
+            elif due is not None and left <= 0:
+                subscription = self._compare(subscription)
+                due = self._runtime.monotonic() + (self._audit or 0.0)
 
-    def _read(self, subscription: Subscription) -> None:
+    def _compare(self, healthy: Subscription) -> Subscription:
+        """An audit: read a snapshot beside the stream, let the stream catch up with it, compare; who goes on.
+
+        The healthy subscription is drained only after the snapshot was read, so whatever differs then it has missed.
+        """
+        fresh = self._store.subscribe(self._paths)
+        try:
+            self._read(fresh, healthy)
+        except BaseException:
+            with suppress(*_FAILURES):
+                fresh.close()
+            raise
+        self._subscription = fresh
+        with suppress(*_FAILURES):
+            healthy.close()
+        self._cursor = fresh.cursor
+        self.health.snapshots += 1
+        return fresh
+
+    def _read(self, subscription: Subscription, beside: Subscription | None = None) -> None:
+        """A snapshot into the inbox; ``beside`` a healthy stream, which has the last word (an audit)."""
         inbox = self._inbox
-        inbox.begin(audit=self._auditing)
-        self._auditing = False
+        inbox.begin(audit=beside is not None)
         complete = False
         chunks = subscription.snapshot()
         try:
@@ -160,12 +180,23 @@ class Reflector:
                 if self._stopping:
                     return
                 inbox.chunk(chunk)
-            complete = True
+            if beside is not None:
+                self._drain(beside)
+            complete = not self._stopping
         finally:
             if complete:
                 inbox.complete()
             else:
                 inbox.abort()
+
+    def _drain(self, subscription: Subscription) -> None:
+        """Take what a stream has by now; a writer that never pauses is waited for no longer than a bound."""
+        for _ in range(DRAINED):
+            batch = subscription.poll(0.0)
+            if batch is None or self._stopping:
+                return
+            self._inbox.put(batch)
+            self._cursor = subscription.cursor
 
     def _connected(self) -> None:
         health = self.health

@@ -85,6 +85,8 @@ class Replica:
         latest = changes.latest
         if changes.cleared:
             self._sweep(latest)
+            if self._auditing and self._staged is not None:
+                self._staged.clear()
         shelf_of = self.shelves.of
         for key, new in latest.items():
             shelf = shelf_of(key)
@@ -93,6 +95,8 @@ class Replica:
             old = shelf.entries.get(key)
             if old is not None and 0 < new.revision <= old.revision and not self._counts:
                 continue  # delivered twice
+            if self._auditing and self._staged is not None:  # the stream is newer than the snapshot under way
+                self._staged.pop(key, None)
             if new.gone:
                 if old is not None:
                     del shelf.entries[key]
@@ -113,6 +117,8 @@ class Replica:
         if new.revision > self.revision:
             self.revision = new.revision
         shelf.entries[new.key] = new
+        if self._auditing:
+            new._mark = self._mark
         self._note(shelf, new.key, old)
         if self.inferred:
             self.inferred.discard(new.key)
@@ -176,6 +182,9 @@ class Replica:
                     if old is not None and new.revision < old.revision and not self._counts:
                         self.went_back = (key, old.revision, new.revision)
                     self._set(shelf, old, new)
+        if self.went_back is not None:  # what was seen before is no measure any more
+            entries = (entry for shelf in self.shelves.all.values() for entry in shelf.entries.values())
+            self.revision = max((entry.revision for entry in entries), default=0)
         self.synced = True
         self.snapshots += 1
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from attrs import frozen
 
+from datasync_core.model.errors import said
 from datasync_core.spec.event import Event
 from datasync_core.spec.hooks import hookimpl
 
@@ -42,7 +43,7 @@ class Call:
 
     def __str__(self) -> str:
         told = "; ".join(map(str, self.changes)) or "nothing changed"
-        raised = "" if self.error is None else f" -> {type(self.error).__name__}: {self.error}"
+        raised = "" if self.error is None else f" -> {said(self.error)}"
         return f"round {self.round}: {self.plugin}.{self.hook} ({self.reason}): {told}{raised}"
 
 

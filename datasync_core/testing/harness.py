@@ -10,20 +10,19 @@ so far, one a line, and the states; under pytest the fixture `harness` adds that
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from datasync_core.dispatch.attempts import Patience
+from datasync_core.dispatch.contexts import make_context
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Binding, Feed, wire
 from datasync_core.model.entries import Delete, Put
 from datasync_core.model.errors import PluginError, StoreError
-from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.url import Url
 from datasync_core.ops.explain import explain, in_words
 from datasync_core.plugins.assembly import Wanted, assemble
@@ -286,25 +285,10 @@ class Harness:
         )
 
     def _context(self, name: str) -> Context:
-        dispatcher = self._dispatcher
-
         def publisher(store: str = "main") -> StorePublisher:
             return self._link(store).publisher
 
-        def report_fault(error: BaseException | str) -> None:
-            cause = error if isinstance(error, BaseException) else None
-            kind = f" {type(cause).__name__}" if cause else ""
-            text = f"{name}: reported{kind}: {error}"
-            dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
-            dispatcher.submit(lambda: dispatcher.fault(self._lanes[name]))
-
-        return Context(
-            name,
-            logging.getLogger(f"datasync.plugins.{name}"),
-            publisher,
-            report_fault,
-            lambda reason: dispatcher.submit(lambda: dispatcher.request(self._lanes[name])),
-        )
+        return make_context(name, self._dispatcher, publisher)
 
 
 def _bytes(value: object) -> bytes:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datasync_core import Event, Host, Watch, hookimpl
+from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
 from datasync_core.config import HostSettings, Settings
 from datasync_core.model.entries import Batch, Entry
 from datasync_core.spec.transport import Subscription
@@ -80,8 +80,6 @@ def test_what_the_stream_missed_is_found_repaired_and_said():
         plugin.heard.clear()
         store.deaf = True
         writer = store.writer()
-        from datasync_core import Delete, Put
-
         writer.commit([Put("a/1", b"y"), Delete("a/2"), Put("a/3", b"z")])
         assert plugin.heard.wait(SOON)
         store.deaf = False
@@ -119,3 +117,44 @@ def test_changes_under_an_audit_are_told_once_and_in_order():
             host.publisher().put("a/1", str(number))
         assert host.wait(SOON)
     assert plugin.values == {"1": str(number)}
+
+
+class Busy(MemoryTransport):
+    """A store in which somebody deletes just before an audit's snapshot is read, and writes while it is."""
+
+    snapshots = 0
+
+    def subscribe(self, paths: Sequence[str]) -> Subscription:
+        return _Busy(self, super().subscribe(paths))
+
+
+class _Busy(_Deaf):
+    def __init__(self, transport: Busy, inner: Subscription) -> None:
+        self._store, self._inner = transport, inner
+
+    def poll(self, timeout: float) -> Batch | None:
+        return self._inner.poll(timeout)
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        store = self._store
+        store.snapshots += 1
+        writer = store.writer()
+        if store.snapshots == 2:
+            writer.commit([Delete(f"a/{number}") for number in range(15)])
+        for chunk in self._inner.snapshot():
+            yield chunk
+            if store.snapshots == 2:
+                writer.commit([Put("a/late", b"x"), Delete("a/19"), Put("a/18", b"again")])
+
+
+def test_G10_what_is_deleted_around_an_audit_is_a_delete_and_no_alarm():
+    store, plugin = Busy(), Notes()
+    with audited(store, plugin) as host:
+        host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
+        pause = threading.Event()
+        while store.snapshots < 4:
+            pause.wait(0.01)
+        assert host.wait(SOON)
+        [said] = host.status()["plugins"]
+        assert (said["state"], host.status()["faults"]) == ("in_sync", [])
+    assert plugin.values == {"15": "x", "16": "x", "17": "x", "18": "again", "late": "x"}
