@@ -27,27 +27,37 @@ class StateDir:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock(self._file)
         except OSError as error:
-            raise ConfigError(
-                f"the state directory {self.folder} cannot be used ({error.strerror}): "
-                "name a writable one by [host] state_dir"
-            ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(file, 32).decode(errors="replace").strip() or "unknown"
-            os.close(file)
-            raise HostError(
-                f"a host named {self._host} runs already (pid {pid}, state in {self.folder}): "
-                "stop it, or give this one another --name"
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        self._file = file
+            self.release()
+            raise unusable(self.folder, error) from error
+        except HostError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let another host of this name begin. Any number of times."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+    def _lock(self, file: int) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(file, 32).decode(errors="replace").strip() or "unknown"
+            raise HostError(
+                f"a host named {self._host} runs already (pid {pid}, state in {self.folder}): "
+                "stop it, or give this one another --name"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+
+
+def unusable(folder: Path, error: OSError) -> ConfigError:
+    """What is said where something in the state directory cannot be made or written."""
+    return ConfigError(
+        f"the state directory {folder} cannot be used ({error.strerror or error}): "
+        "name a writable one by [host] state_dir"
+    )
