@@ -1,9 +1,10 @@
 """The control socket: how `datasync-host status`, `explain`, `resync` and `release` ask a running host.
 
 A Unix socket in the state directory, for its owner alone (mode 0600), served by a thread of its own, so that it
-answers also while a hook hangs. One JSON line in, one out: ``{"command": …, …}`` → ``{"result": …}`` or
-``{"error": sentence}``, with ``"kind": "usage"`` where the request is wrong rather than the host. A path too long
-for a socket's address is reached through the folder's descriptor.
+answers also while a hook hangs; the thread never waits for one client, so that it answers the others. One JSON line
+in, one out: ``{"command": …, …}`` → ``{"result": …}`` or ``{"error": sentence}``, with ``"kind": "usage"`` where the
+request is wrong rather than the host. A path too long for a socket's address is reached through the folder's
+descriptor.
 """
 
 from __future__ import annotations
@@ -13,22 +14,24 @@ import logging
 import os
 import selectors
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from datasync_core.model.errors import DatasyncError, HostError, UsageError
 from datasync_core.model.runtime import Runtime, Thread
 from datasync_core.ops.commands import Commands
+from datasync_core.ops.conversation import Conversation
+from datasync_core.ops.statedir import unusable
 
 log = logging.getLogger("datasync")
 
 NAME = "control"
 PATIENCE = 5.0
-"""Seconds that one client may take for its line, or for reading the answer."""
-LONGEST = 1 << 16
-"""Bytes that a request may have."""
+"""Seconds that one client may take for all, its line and the answer."""
+MOST = 64
+"""Clients at once; the oldest makes room for one more."""
 
 
 class ControlSocket:
@@ -38,12 +41,13 @@ class ControlSocket:
         self._folder = folder
         self._commands = commands
         self._runtime = runtime
-        self._listener: socket.socket | None = None
-        self._wake, self._woken = socket.socketpair()
+        self._sockets: tuple[
+            socket.socket, ...
+        ] = ()  # the one that listens, and the two ends of what wakes its thread
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Open the socket and begin to answer. Raises `HostError` where it cannot be opened."""
+        """Open the socket and begin to answer. Raises `ConfigError` where it cannot be opened."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with suppress(FileNotFoundError):  # left by a host that was killed; the lock says that it is gone
@@ -54,47 +58,58 @@ class ControlSocket:
                     listener.bind(address)
             finally:
                 os.umask(before)
-            listener.listen(8)
+            listener.listen(MOST)
             listener.setblocking(False)
+            self._sockets = (listener, *socket.socketpair())
         except OSError as error:
             listener.close()
-            raise HostError(
-                f"the control socket in {self._folder} cannot be opened: {error.strerror}"
-            ) from error
-        self._listener = listener
+            raise unusable(self._folder, error) from error
         self._thread = self._runtime.start(self._serve, "datasync-control")
 
     def stop(self) -> None:
-        """End the thread and remove the socket; any number of times."""
-        with suppress(OSError):
-            self._wake.send(b"x")
-        if self._thread is not None:
-            self._thread.join()
-        for each in (self._listener, self._wake, self._woken):
-            if each is not None:
-                each.close()
-        if self._listener is not None:
-            self._listener = None
+        """End the thread, whatever its clients do, and remove the socket; any number of times."""
+        if self._sockets:
+            with suppress(OSError):
+                self._sockets[1].send(b"x")
+            if self._thread is not None:
+                self._thread.join()
             with suppress(OSError):
                 (self._folder / NAME).unlink()
+            sockets, self._sockets = self._sockets, ()
+            for each in sockets:
+                each.close()
 
     def _serve(self) -> None:
-        listener = self._listener
-        assert listener is not None
-        with selectors.DefaultSelector() as ready:
+        listener, _, woken = self._sockets
+        talks: list[Conversation] = []
+        with selectors.DefaultSelector() as ready, ExitStack() as last:
+            last.callback(_end, talks)
             ready.register(listener, selectors.EVENT_READ)
-            ready.register(self._woken, selectors.EVENT_READ)
+            ready.register(woken, selectors.EVENT_READ)
             while True:
-                events = {key.fileobj for key, _ in ready.select()}
-                if self._woken in events:
-                    return
-                with suppress(OSError):  # a client that went away again
-                    client, _ = listener.accept()
-                    with closing(client):
-                        client.settimeout(PATIENCE)
-                        client.sendall(json.dumps(self._answer(_line(client))).encode() + b"\n")
+                now = self._runtime.monotonic()
+                for talk in [*talks]:
+                    if talk.is_over(now) or len(talks) > MOST:
+                        talks.remove(talk)
+                        ready.unregister(talk.client)
+                        talk.client.close()
+                soonest = min((talk.deadline - now for talk in talks), default=None)
+                for key, _ in ready.select(soonest):
+                    if key.fileobj is woken:
+                        return
+                    if key.fileobj is listener:
+                        with suppress(OSError):  # a client that went away again
+                            client, _ = listener.accept()
+                            talks.append(Conversation(client, self._answer, now + PATIENCE))
+                            ready.register(client, talks[-1].waits_for, talks[-1])
+                    else:
+                        key.data.go_on()
+                        ready.modify(key.fileobj, key.data.waits_for or selectors.EVENT_READ, key.data)
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes) -> bytes:
+        return json.dumps(self._answered(line)).encode() + b"\n"
+
+    def _answered(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
@@ -123,6 +138,11 @@ class ControlSocket:
         raise UsageError("the commands are status, explain (key), resync (plugins) and release (plugin)")
 
 
+def _end(talks: Iterable[Conversation]) -> None:
+    for talk in talks:
+        talk.client.close()
+
+
 def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
     """Ask the host whose state is in ``folder``; its result.
 
@@ -134,7 +154,7 @@ def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
             with _address(folder) as address:
                 client.connect(address)
             client.sendall(json.dumps(request).encode() + b"\n")
-            line = _line(client, None)
+            line = _line(client)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise HostError(
                 f"no host runs here, none answers in {folder}: start one with datasync-host run, or name it by --name"
@@ -162,14 +182,9 @@ def _address(folder: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _line(connection: socket.socket, longest: int | None = LONGEST) -> bytes:
-    """One line, without its end; what came where the other side closed before."""
+def _line(connection: socket.socket) -> bytes:
+    """One line; what came where the other side closed before."""
     received = bytearray()
-    while not received.endswith(b"\n"):
-        if longest is not None and len(received) > longest:
-            break
-        part = connection.recv(1 << 16)
-        if not part:
-            break
+    while not received.endswith(b"\n") and (part := connection.recv(1 << 16)):
         received += part
     return bytes(received)

@@ -7,15 +7,18 @@ import os
 import socket
 import stat
 import threading
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from datasync_core import Event, Host, Put, Watch, hookimpl
-from datasync_core.model.errors import HostError, UsageError
-from datasync_core.ops.control import LONGEST, ask
+from datasync_core.model.errors import ConfigError, HostError, UsageError
+from datasync_core.ops import control
+from datasync_core.ops.control import ask
+from datasync_core.ops.conversation import LONGEST
 
 SOON = 10.0
 
@@ -124,6 +127,68 @@ def test_nonsense_gets_a_sentence_and_the_next_client_an_answer(host, tmp_path):
             client.shutdown(socket.SHUT_WR)
             assert "error" in json.loads(client.makefile().readline())
     assert ask(tmp_path, {"command": "status"})["host"] == "edge"
+
+
+def connect(folder: Path) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(SOON)
+    client.connect(str(folder / "control"))
+    return client
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting_and_no_host_from_its_end(tmp_path):
+    with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
+        with closing(connect(tmp_path)) as silent:
+            began = time.monotonic()
+            assert ask(tmp_path, {"command": "status"})["plugins"]
+            assert host.stop(1.0)
+            assert time.monotonic() - began < control.PATIENCE / 2
+            assert silent.recv(1) == b""
+
+
+def test_a_client_that_dawdles_is_sent_away_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(control, "PATIENCE", 0.2)
+    with Host("memory:", {"p": Applies()}, state_dir=tmp_path), closing(connect(tmp_path)) as slow:
+        slow.settimeout(0.02)
+        deadline = time.monotonic() + SOON
+        while time.monotonic() < deadline:
+            try:
+                slow.sendall(b" ")
+                if slow.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+        pytest.fail("it was never sent away")
+
+
+def test_an_answer_that_is_read_slowly_arrives_whole_and_the_next_client_is_served_meanwhile(tmp_path):
+    with Host("memory:", {"p": Applies()}, name="n" * 3_000_000, state_dir=tmp_path):
+        with closing(connect(tmp_path)) as slow:
+            slow.sendall(b'{"command": "status"}\n')
+            assert slow.recv(1) == b"{"
+            with pytest.raises(UsageError):
+                ask(tmp_path, {"command": "reboot"})
+            assert len(json.loads("{" + slow.makefile().readline())["result"]["host"]) == 3_000_000
+
+
+def test_of_too_many_clients_the_oldest_makes_room(host, tmp_path):
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(tmp_path))) for _ in range(control.MOST)]
+        assert ask(tmp_path, {"command": "status"})["host"] == "edge"
+        assert clients[0].recv(1) == b""
+
+
+def test_a_socket_that_cannot_be_opened_is_a_matter_of_configuration_and_nothing_is_left(tmp_path):
+    (tmp_path / "control").mkdir()
+    plugin = Applies()
+    with pytest.raises(ConfigError, match=f"the state directory {tmp_path} cannot be used"):
+        Host("memory:", {"p": plugin}, state_dir=tmp_path).start()
+    assert plugin.resyncs == 0
+    (tmp_path / "control").rmdir()
+    with Host("memory:", {"p": plugin}, state_dir=tmp_path) as host:
+        assert host.wait(SOON)
 
 
 def test_a_host_that_ends_in_the_middle_of_its_answer_is_told(tmp_path):
