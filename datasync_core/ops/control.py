@@ -23,6 +23,7 @@ from datasync_core.model.errors import DatasyncError, HostError, UsageError
 from datasync_core.model.runtime import Runtime, Thread
 from datasync_core.ops.commands import Commands
 from datasync_core.ops.conversation import Conversation
+from datasync_core.ops.forks import forget_in_children
 from datasync_core.ops.statedir import unusable
 
 log = logging.getLogger("datasync")
@@ -48,6 +49,7 @@ class ControlSocket:
 
     def start(self) -> None:
         """Open the socket and begin to answer. Raises `ConfigError` where it cannot be opened."""
+        forget_in_children(self)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with suppress(FileNotFoundError):  # left by a host that was killed; the lock says that it is gone
@@ -75,9 +77,13 @@ class ControlSocket:
                 self._thread.join()
             with suppress(OSError):
                 (self._folder / NAME).unlink()
-            sockets, self._sockets = self._sockets, ()
-            for each in sockets:
-                each.close()
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the sockets and leave the rest to whom it belongs: in a forked child the parent still serves."""
+        sockets, self._sockets = self._sockets, ()
+        for each in sockets:
+            each.close()
 
     def _serve(self) -> None:
         listener, _, woken = self._sockets

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from datasync_core.model.errors import ConfigError, HostError
+from datasync_core.ops.forks import forget_in_children
 
 
 class StateDir:
@@ -25,6 +26,7 @@ class StateDir:
 
         Raises `HostError` where another host of this name holds it, `ConfigError` where the folder cannot be used.
         """
+        forget_in_children(self)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -42,13 +44,15 @@ class StateDir:
         if file is not None:
             os.close(file)
 
+    forget = release
+    """Closing is not unlocking: the parent's own descriptor keeps what a child lets go of."""
+
     def _lock(self, file: int) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(file, 32).decode(errors="replace").strip() or "unknown"
             raise HostError(
-                f"a host named {self._host} runs already (pid {pid}, state in {self.folder}): "
+                f"a host named {self._host} runs already ({_holder(file)}, state in {self.folder}): "
                 "stop it, or give this one another --name"
             ) from None
         os.ftruncate(file, 0)
@@ -61,3 +65,16 @@ def unusable(folder: Path, error: OSError) -> ConfigError:
         f"the state directory {folder} cannot be used ({error.strerror or error}): "
         "name a writable one by [host] state_dir"
     )
+
+
+def _holder(file: int) -> str:
+    pid = os.read(file, 32).decode(errors="replace").strip()
+    if not pid.isdecimal():
+        return "pid unknown"
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return f"its process {pid} is gone, but one that it forked still holds the lock"
+    except OSError:  # another user's: it is there
+        pass
+    return f"pid {pid}"

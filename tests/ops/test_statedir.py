@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import multiprocessing
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from datasync_core.model.errors import ConfigError, HostError
 from datasync_core.ops.statedir import StateDir
+
+CHILD = multiprocessing.get_context("fork")
 
 
 def test_a_folder_that_cannot_be_written_is_a_matter_of_configuration_and_nothing_stays_open(tmp_path):
@@ -24,3 +31,50 @@ def test_who_holds_the_lock_is_named(tmp_path):
     with pytest.raises(HostError, match=rf"a host named vm runs already \(pid {os.getpid()}, state in "):
         StateDir(tmp_path, "vm").acquire()
     state.release()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{gone}\n", "its process {gone} is gone, but one that it forked still holds the lock, state in"),
+        ("", "pid unknown, state in"),
+        ("1" * 30, "is gone"),
+    ],
+)
+def test_a_holder_that_is_gone_is_told(tmp_path: Path, written: str, said: str) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "lock").write_text(written.format(gone=gone.pid))
+    with (tmp_path / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(HostError) as caught:
+            StateDir(tmp_path, "vm").acquire()
+    assert said.format(gone=gone.pid) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_keep_the_lock_and_what_it_does_leaves_the_parents_alone(tmp_path):
+    state = StateDir(tmp_path, "vm")
+    state.acquire()
+    theirs, ours = CHILD.Pipe()
+
+    def child() -> None:
+        ours.close()
+        state.release()
+        theirs.send("forked")
+        theirs.recv()
+
+    process = CHILD.Process(target=child)
+    process.start()
+    theirs.close()
+    try:
+        assert ours.recv() == "forked"
+        with pytest.raises(HostError, match="runs already"):
+            StateDir(tmp_path, "vm").acquire()
+        state.release()
+        again = StateDir(tmp_path, "vm")
+        again.acquire()
+        again.release()
+    finally:
+        ours.close()
+        process.join()
