@@ -181,6 +181,17 @@ def test_settings_that_fit_no_plugin_are_problems_with_their_place(haproxy, writ
     assert "other" in names(assembly) or "other" in wanted
 
 
+def test_an_instance_of_an_instance_is_told_the_plugin_at_the_end_or_that_there_is_none(haproxy):
+    chain = {"edge": Wanted(use="haproxy"), "far": Wanted(use="edge"), "further": Wanted(use="far")}
+    told = {problem.plugin: problem.text for problem in run(haproxy, wanted=chain).problems}
+    assert list(told) == ["far", "further"]
+    assert all(text.endswith("write use = 'haproxy'") for text in told.values())
+    circle = {"a": Wanted(use="b"), "b": Wanted(use="c"), "c": Wanted(use="b")}
+    told = {problem.plugin: problem.text for problem in run(haproxy, wanted=circle).problems}
+    assert list(told) == ["a", "b", "c"]
+    assert all(text.endswith("in a circle: name an installed plugin") for text in told.values())
+
+
 @pytest.mark.parametrize("setting", ["only", "disable"])
 def test_only_and_disable_name_the_nearest_plugin(haproxy, setting):
     assembly = run(haproxy, **{setting: ["haproxi"]})
