@@ -342,8 +342,10 @@ class Lane:
             self._fail(name, error, event.handed)
             self._raised_in = self._desk.round
             return False
-        if call.resync or self.trouble is not None:
-            self.last = reason if call.resync else "retry"
+        if self.trouble is not None:
+            self.last = "retry"
+        elif reason != "change":
+            self.last = reason
         if self._raised_in != self._desk.round:  # else the creates that raised wait on
             self.attempts.recover()
         report_rejected(self.name, call, self._desk.report)
