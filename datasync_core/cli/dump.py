@@ -49,7 +49,7 @@ def dump_command(path: str, file: Path | None, store: str | None, config: Path |
         hidden=file is None or not sys.stderr.isatty(),
         file=sys.stderr,
     )
-    with _stdout() if file is None else _atomic(file) as target, bar:
+    with output() if file is None else _atomic(file) as target, bar:
         for number, entry in enumerate(entries, 1):
             if entry.error is None:
                 line = json.dumps({"key": entry.key, **as_fields(entry.value)}, ensure_ascii=False)
@@ -60,13 +60,6 @@ def dump_command(path: str, file: Path | None, store: str | None, config: Path |
         say(f"the dump lacks {unreadable} of {len(entries)} keys, named above: they cannot be read")
         return Exit.FAILED
     return Exit.FINE
-
-
-@contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    stdout = output()
-    yield stdout
-    stdout.flush()
 
 
 @contextmanager
@@ -86,6 +79,8 @@ def _atomic(file: Path) -> Iterator[BinaryIO]:
             whole.flush()
             os.fsync(whole.fileno())
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = file  # instead of none, or of one that nobody asked for
         raise

@@ -37,11 +37,10 @@ def get_command(key: str, store: str | None, as_json: bool, config: Path | None)
     if as_json:
         print_json({"key": key, **as_fields(entry.value), "revision": entry.revision})
         return Exit.FINE
-    stdout = output()
-    stdout.write(entry.value)
-    if stdout.isatty() and not entry.value.endswith(b"\n"):
-        stdout.write(b"\n")
-    stdout.flush()
+    with output() as stdout:
+        stdout.write(entry.value)
+        if stdout.isatty() and not entry.value.endswith(b"\n"):
+            stdout.write(b"\n")
     return Exit.FINE
 
 

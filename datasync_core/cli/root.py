@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from types import CodeType
 from typing import NoReturn
 
 import click
 
 from datasync_core.cli.exits import Exit, exit_of
-from datasync_core.cli.session import PROGRAM, Session, say
+from datasync_core.cli.session import PROGRAM, Session, output, say
 from datasync_core.model.errors import DatasyncError
 
 _HOMES = {
@@ -100,7 +101,8 @@ def execute(args: Sequence[str] | None = None) -> NoReturn:
     try:
         code = _run(args, state)
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with output():  # to leave it is to flush it
+                pass
     except BrokenPipeError:  # who read our output has seen enough
         code = Exit.FAILED
     except Exception as error:
@@ -130,11 +132,30 @@ def _told(error: Exception, state: Session) -> Exit:
     if isinstance(error, DatasyncError):
         say(str(error))
     elif isinstance(error, OSError):
-        lost = "the working directory" if isinstance(error, FileNotFoundError) else "the output"
-        say(f"{error.filename or lost}: {error.strerror or error}")
+        say(_refused(error))
     else:
         say(f"a mistake of datasync itself, {type(error).__name__}: {error} (-v shows where)")
     return exit_of(error, state.store_exit)
+
+
+def _refused(error: OSError) -> str:
+    """What the system would not do."""
+    where = error.filename
+    if where is None and isinstance(error, FileNotFoundError):
+        where = "the working directory"
+    if where is None and _innermost(error) is click.echo.__code__:
+        where = "the output"
+    if where is None:
+        return f"{type(error).__name__}: {error} (-v shows where)"
+    return f"{where}: {error.strerror or error}"
+
+
+def _innermost(error: Exception) -> CodeType | None:
+    """The code that raised it."""
+    code = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+    return code
 
 
 def _usage(error: click.ClickException) -> str:

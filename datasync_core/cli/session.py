@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import click
@@ -34,11 +36,17 @@ def say(sentence: str) -> None:
     click.echo(f"{PROGRAM}: {sentence}", err=True)
 
 
-def output() -> BinaryIO:
-    """Where bytes go that are printed as they are. Raises OSError where stdout is closed."""
-    if sys.stdout is None:  # the shell's >&-
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    return sys.stdout.buffer
+@contextmanager
+def output() -> Iterator[BinaryIO]:
+    """Where bytes go that are printed as they are. An OSError that leaves it names the output as its file."""
+    try:
+        if sys.stdout is None:  # the shell's >&-
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "the output"
+        raise
 
 
 def print_json(value: Any) -> None:

@@ -208,6 +208,18 @@ def test_a_full_disk_is_told_and_loses_nothing(place: Place, program: Callable[[
     assert "Traceback" not in answer.err
 
 
+def test_a_full_disk_under_the_state_directory_is_a_matter_of_configuration(place: Place) -> None:
+    place.install("greet", GREET)
+    place.write("datasync.toml", TOML + '[host]\nname = "vm"\n')
+    lock = place.folder / ".datasync" / "vm" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to("/dev/full")
+    answer = place.do("run")
+    assert answer.code == 3
+    assert f"the state directory {lock.parent} cannot be used (" in answer.err
+    assert "Traceback" not in answer.err
+
+
 def keep(file: Path) -> None:
     """Make a database that holds one key."""
     transport = SqliteTransport(Url.parse(f"sqlite:{file}"))

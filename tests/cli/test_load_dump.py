@@ -60,6 +60,7 @@ def test_a_dump_that_does_not_fit_leaves_nothing_under_its_name(place: Place) ->
         command, cwd=place.folder, env=place.env, capture_output=True, preexec_fn=small, check=False
     )
     assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1] == b"datasync-host: dump.jsonl: File too large"
     assert b"Traceback" not in answer.stderr
     assert [name for name in place.names() if "dump" in name] == []
 

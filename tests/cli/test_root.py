@@ -163,6 +163,31 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(place: Place) -> None:
     assert place.names() == {"fifo"}
 
 
+@pytest.mark.parametrize("command", ["get k", "list", "list --json", "dump", "plugins"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_told_as_the_output(place: Place, command: str, unbuffered: str) -> None:
+    place.install("greet", GREET)
+    place.env["DATASYNC_STORE"] = "sqlite:data.db"
+    place.env["PYTHONUNBUFFERED"] = unbuffered
+    place.do("put", "k", "v")
+    answer = place.do(*command.split(), before=["sh", "-c", 'exec "$0" "$@" >/dev/full'])
+    assert (answer.code, answer.err) == (1, "datasync-host: the output: No space left on device\n")
+
+
+def test_what_the_system_refuses_elsewhere_is_not_told_as_the_output(place: Place) -> None:
+    broken = """
+        import errno, os
+        from datasync_core.transport import Transport
+        class Broken(Transport):
+            def subscribe(self, paths):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    """
+    place.install("broken", broken, entry="[datasync.transports]\nbroken = acme_broken:Broken\n")
+    answer = place.do("get", "k", "--store", "broken:x")
+    assert answer.code == 1
+    assert answer.err == "datasync-host: OSError: [Errno 28] No space left on device (-v shows where)\n"
+
+
 def test_a_mistake_of_ours_is_one_sentence_and_with_v_a_traceback(place: Place) -> None:
     broken = """
         from datasync_core.transport import Transport
