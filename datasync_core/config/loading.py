@@ -86,6 +86,10 @@ def _plain(section: Mapping[str, Value]) -> dict[str, Any]:
     return {name: value.value for name, value in section.items()}
 
 
+def _origins(section: Mapping[str, Value]) -> dict[str, Origin]:
+    return {name: value.given.origin for name, value in section.items()}
+
+
 def _host(sections: Sections) -> HostSettings:
     given = sections["host",]
     fields = _plain(given)
@@ -111,7 +115,9 @@ def _plugin(name: str, sections: Sections, host: HostSettings, origin: Origin) -
         retry=host.retry,
         origin=origin,
         text=any(value.text for value in config.values()),
-        origins={option: value.given.origin for option, value in config.items()},
+        secret=frozenset(option for option, value in config.items() if value.hidden),
+        origins=_origins(config),
+        own=_origins(given),
         **{"fault_policy": host.fault_policy, "reconnect": host.reconnect, **_plain(given)},
     )
     return _with_tables(settings, sections, "plugins", name)

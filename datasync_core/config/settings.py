@@ -91,6 +91,8 @@ class StoreSettings:
     options: Mapping[str, object] = field(factory=dict, repr=False)
     text: frozenset[str] = frozenset()
     """The options that came as text, to be converted."""
+    secret: frozenset[str] = frozenset()
+    """The options that came through a reference, never to be shown."""
     origin: Origin = DEFAULT
     origins: Mapping[str, Origin] = field(factory=dict, repr=False)
     """Where each of ``options`` came from."""
@@ -119,8 +121,18 @@ class PluginSettings:
     origin: Origin = DEFAULT
     text: bool = False
     """Whether some of ``config`` came as text, to be converted."""
+    secret: frozenset[str] = frozenset()
+    """What of ``config`` came through a reference, never to be shown."""
     origins: Mapping[str, Origin] = field(factory=dict, repr=False)
     """Where each of ``config`` came from."""
+    own: Mapping[str, Origin] = field(factory=dict, repr=False)
+    """Where each of the others came from that stand in the table itself, as ``use``."""
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The origins of both, as text; an option is called ``config.NAME``."""
+        named = {**self.own, **{f"config.{option}": origin for option, origin in self.origins.items()}}
+        return {name: origin.where for name, origin in named.items()}
 
 
 @frozen

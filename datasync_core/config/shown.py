@@ -11,11 +11,11 @@ from attrs import evolve
 
 from datasync_core.config.references import masked, refers
 from datasync_core.model.errors import ConfigError
-from datasync_core.model.url import REDACTED, Url, is_secret
+from datasync_core.model.url import REDACTED, Url, is_secret, without_passwords
 
 
 def show(value: Any, name: str = "") -> str:
-    """A value in TOML's notation; hidden where its name, or a name inside it, is a secret's."""
+    """A value in TOML's notation; hidden where its name, or a name inside it, is a secret's, and in URLs."""
     if is_secret(name):
         return REDACTED
     if isinstance(value, bool):
@@ -23,7 +23,7 @@ def show(value: Any, name: str = "") -> str:
     if isinstance(value, float):
         return f"{value:.15g}"
     if isinstance(value, str | Path):
-        return json.dumps(str(value), ensure_ascii=False)
+        return json.dumps(without_passwords(str(value)), ensure_ascii=False)
     if isinstance(value, Mapping):
         inside = ", ".join(f"{key} = {show(item, key)}" for key, item in value.items())
         return f"{{ {inside} }}" if inside else "{}"

@@ -57,6 +57,7 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         options[option] = value.value
         shown[option] = (show(masked(value.given.value), option), value.given.origin)
     text = {option for option in options if values[option].text}
+    secret = {option for option in options if values[option].hidden}
     for option, item in url.query.items():
         setting = _COMMON.get(option)
         hidden = shown_query.get(option) != item
@@ -64,6 +65,8 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
             continue
         # A URL shows its query in messages: what came through a reference must not stay there.
         options[option] = query.pop(option)
+        if hidden:
+            secret.add(option)
         if setting is None:
             text.add(option)
         else:
@@ -78,6 +81,7 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         url,
         options,
         frozenset(text),
+        frozenset(secret.intersection(options)),
         written.origin,
         {option: shown[option][1] for option in options},
         **common,  # type: ignore[arg-type]

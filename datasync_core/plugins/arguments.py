@@ -1,7 +1,8 @@
 """From settings to the arguments of a class: unknown names refused, values converted by the annotations.
 
 msgspec converts builtins, attrs classes and the like; any other type is called with the value, which serves
-``Path`` or ``IPv4Address``. A value whose setting looks like a secret never gets into a message.
+``Path`` or ``IPv4Address``. No value whose setting looks like a secret, or that came as one, gets into a message,
+whole or in parts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -18,8 +21,19 @@ import attrs
 import msgspec
 
 from datasync_core.model.errors import ConfigError
-from datasync_core.model.url import REDACTED, is_secret
+from datasync_core.model.url import REDACTED, is_secret, passwords
 from datasync_core.plugins.names import did_you_mean
+
+_PART = 4
+"""Characters of a secret that are not shown together."""
+
+
+class WrongSetting(ConfigError):
+    """A setting is unknown or wrong; ``setting`` is its name, None where one is missing."""
+
+    def __init__(self, sentence: str, setting: str | None = None) -> None:
+        super().__init__(sentence)
+        self.setting = setting
 
 
 def arguments(
@@ -27,43 +41,57 @@ def arguments(
     settings: Mapping[str, object],
     text: Collection[str] = (),
     given: Collection[str] = (),
+    secret: Collection[str] = (),
 ) -> dict[str, object]:
     """``settings`` as keyword arguments of ``cls``.
 
     ``text`` names those that came as text, where ``"8080"`` may become a number; ``given`` are parameters that the
-    caller fills. Raises `ConfigError`.
+    caller fills; ``secret`` those whose values are in no message. Raises `WrongSetting`.
     """
     parameters = {name: p for name, p in inspect.signature(cls).parameters.items() if name not in given}
     named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in settings:
         if name not in named and not open_ended:
-            raise ConfigError(f"unknown setting {name!r}{did_you_mean(name, named)}{_known(named)}")
+            raise WrongSetting(f"unknown setting {name!r}{did_you_mean(name, named)}{_known(named)}", name)
     missing = [name for name, p in named.items() if p.default is p.empty and name not in settings]
     if missing:
         several = len(missing) > 1
-        raise ConfigError(
+        raise WrongSetting(
             f"the setting{'s' * several} {', '.join(missing)} {'are' if several else 'is'} missing"
         )
-    return {
-        name: _converted(cls, name, value, named[name].annotation, name not in text)
-        if name in named
-        else value
-        for name, value in settings.items()
-    }
+    converted = {}
+    for name, value in settings.items():
+        converted[name] = value
+        if name in named:
+            try:
+                converted[name] = _converted(
+                    cls, name, value, named[name].annotation, name not in text, name in secret
+                )
+            except ConfigError as error:
+                raise WrongSetting(str(error), name) from None
+    return converted
 
 
-def redacted(message: str, settings: Mapping[str, object]) -> str:
-    """The message without any secret value of the settings."""
-    for secret in sorted(set(_secrets(settings)), key=len, reverse=True):
-        message = message.replace(secret, REDACTED)
-    return message
+def redacted(message: str, settings: Mapping[str, object], secret: Collection[str] = ()) -> str:
+    """The message without any secret value of the settings (``secret`` are some by name), or four characters of it."""
+    hidden = [False] * len(message)
+    for value in {one for name, item in settings.items() for one in _secrets({name: item}, name in secret)}:
+        size = min(_PART, len(value))
+        parts = {value[start : start + size] for start in range(len(value) - size + 1)}
+        for start in range(len(message) - size + 1):
+            if message[start : start + size] in parts:
+                hidden[start : start + size] = [True] * size
+    runs = groupby(zip(message, hidden, strict=True), key=itemgetter(1))
+    return "".join(REDACTED if unseen else "".join(char for char, _ in run) for unseen, run in runs)
 
 
-def showable(error: BaseException, settings: Mapping[str, object]) -> BaseException | None:
-    """The error, unless its traceback would show a secret of the settings."""
-    shown = "".join(traceback.format_exception(error))
-    return error if redacted(shown, settings) == shown else None
+def showable(
+    error: BaseException, settings: Mapping[str, object], secret: Collection[str] = ()
+) -> BaseException | None:
+    """The error, unless the messages in its traceback would show a secret of the settings."""
+    shown = "".join(traceback.TracebackException.from_exception(error, limit=0).format())
+    return error if redacted(shown, settings, secret) == shown else None
 
 
 def _known(named: Collection[str]) -> str:
@@ -79,9 +107,13 @@ def _secrets(value: object, secret: bool = False) -> Iterator[str]:
             yield from _secrets(inner, secret)
     elif secret and value not in (None, "", True, False):
         yield str(value)
+    elif isinstance(value, str):
+        yield from passwords(value)
 
 
-def _converted(cls: Callable[..., Any], name: str, value: object, annotation: Any, strict: bool) -> object:
+def _converted(
+    cls: Callable[..., Any], name: str, value: object, annotation: Any, strict: bool, secret: bool
+) -> object:
     if annotation is inspect.Parameter.empty:
         return value
     hint = _resolved(cls, name, annotation)
@@ -89,11 +121,11 @@ def _converted(cls: Callable[..., Any], name: str, value: object, annotation: An
     try:
         return msgspec.convert(value, hint, strict=strict, dec_hook=lambda kind, value: kind(value))
     except Exception as error:
-        if is_secret(name):
+        if is_secret(name) or (secret and isinstance(value, str)):
             raise ConfigError(f"the setting {name!r} is not what is expected: {_shown(hint)}") from None
         reason, _, place = str(error).replace("`", "").partition(" - at ")
         path = place.removeprefix("$") if place else ""
-        reason = redacted(reason, {name: value})
+        reason = redacted(reason, {name: value}, [name] if secret else ())
         raise ConfigError(f"the setting '{name}{path}' is wrong: {reason[:1].lower()}{reason[1:]}") from None
 
 

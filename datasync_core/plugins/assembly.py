@@ -117,14 +117,14 @@ class _Loader:
             return (attrs.evolve(loaded, plugin=name),)
         said = self._settings.get(name, Wanted())
         made = make_plugin(
-            name, source, loaded, said.config, config_where=said.where, from_text=said.from_text
+            name, source, loaded, said.config, said.secret, config_at=said.at, from_text=said.from_text
         )
         if not isinstance(made, Plugin):
             return made
         requires, surplus = self._narrowed(made.requires, said.requires)
         if surplus:
             text = f"requires names {', '.join(surplus)}, which is no instance of what it requires"
-            return (Problem(name, text + did_you_mean(surplus[0], requires), said.where),)
+            return (Problem(name, text + did_you_mean(surplus[0], requires), said.at("requires")),)
         after = self._candidates.expand(made.after)
         self.plugins[name] = attrs.evolve(made, requires=requires, after=tuple(sorted(after)))
         return ()

@@ -21,7 +21,9 @@ class Wanted:
     """What the settings say about one plugin.
 
     ``use`` names the plugin that this one is an instance of; ``requires`` narrows required instances; ``from_text``
-    says that the values of ``config`` came as text, so that ``"8080"`` may become a number.
+    says that the values of ``config`` came as text, so that ``"8080"`` may become a number; ``secret`` are those of
+    them that are in no message. ``where`` is the place of all this, ``places`` are those of single settings
+    (``use``, ``config.port``).
     """
 
     enabled: bool | None = None
@@ -30,6 +32,12 @@ class Wanted:
     requires: tuple[str, ...] | None = None
     where: str = ""
     from_text: bool = False
+    secret: frozenset[str] = frozenset()
+    places: Mapping[str, str] = field(factory=dict)
+
+    def at(self, setting: str) -> str:
+        """The place of one setting."""
+        return self.places.get(setting, self.where)
 
 
 @frozen
@@ -68,7 +76,7 @@ class Candidates:
             instances.setdefault(base, []).append(name)
             wrong = bad_name(name) or _bad_use(name, base, offered, refused, settings)
             if wrong:
-                problems.append(Problem(name, wrong, wanted.where))
+                problems.append(Problem(name, wrong, wanted.at("use")))
             else:
                 names[name] = offered[base]
         for name, source in offered.items():
@@ -100,7 +108,8 @@ class Candidates:
             if name in off:
                 result[name] = "disabled"
             elif wanted is not None and wanted.enabled is False:
-                result[name] = f"enabled = false ({wanted.where})" if wanted.where else "enabled = false"
+                where = wanted.at("enabled")
+                result[name] = f"enabled = false ({where})" if where else "enabled = false"
         return result
 
 
@@ -144,9 +153,15 @@ def _bad_use(
         )
     if base in offered or base in failed:
         return None if base in offered else f"use names {base!r}, which failed"
-    said = settings.get(base)
-    if said is not None and said.use:
-        return f"use names {base!r}, an instance itself: write use = {said.use!r}"
+    seen = {name}
+    end = base
+    while end not in seen and (said := settings.get(end)) is not None and said.use not in (None, end):
+        seen.add(end)
+        end = said.use
+    if end in seen:
+        return f"use names {base!r}, an instance itself, and so on in a circle: name an installed plugin"
+    if end != base:
+        return f"use names {base!r}, an instance itself: write use = {end!r}"
     return f"use names {base!r}, which is no plugin here{did_you_mean(base, offered)}"
 
 

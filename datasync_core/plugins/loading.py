@@ -6,7 +6,7 @@ raise at import or in ``__init__`` is caught, ``SystemExit`` too; only KeyboardI
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from datasync_core.model.errors import ConfigError, DatasyncError
 from datasync_core.plugins import sources
-from datasync_core.plugins.arguments import arguments, redacted, showable
+from datasync_core.plugins.arguments import WrongSetting, arguments, redacted, showable
 from datasync_core.plugins.hooks import SPEC, Marked, adapted, marked
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.plugins.problem import Problem
@@ -55,29 +55,41 @@ def make_plugin(
     source: Source,
     loaded: object,
     config: Mapping[str, object] | None = None,
+    secret: Collection[str] = (),
     *,
-    config_where: str = "",
+    config_at: Callable[[str], str] = lambda setting: "",
     from_text: bool = False,
 ) -> Plugin | tuple[Problem, ...]:
-    """A plugin under ``name`` from what was imported, or everything that is wrong with it."""
+    """A plugin under ``name`` from what was imported, or everything that is wrong with it.
+
+    ``secret`` names what of ``config`` is in no message; ``config_at`` tells where ``config.NAME`` stands, or
+    ``config``.
+    """
     settings = dict(config or {})
     try:
         if isinstance(loaded, type):
             if wrong := list(class_mistakes(loaded)):
                 return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
-            loaded = loaded(**arguments(loaded, settings, settings if from_text else ()))
+            try:
+                given = arguments(loaded, settings, settings if from_text else (), secret=secret)
+            except WrongSetting as error:
+                where = config_at(f"config.{error.setting}") or source.origin
+                return (Problem(name, f"config: {error}", where),)
+            loaded = loaded(**given)
         elif settings:
             kind = "a module" if isinstance(loaded, ModuleType) else "an object"
             text = f"{source.what} takes no config, because it is {kind}: name a class in its place"
-            return (Problem(name, text, config_where or source.origin),)
+            return (Problem(name, text, config_at("config") or source.origin),)
         return _validated(name, source, loaded)
     except KeyboardInterrupt:
         raise
     except ConfigError as error:
-        return (Problem(name, f"config: {error}", config_where or source.origin),)
+        text = f"config: {redacted(str(error), settings, secret)}"
+        return (Problem(name, text, config_at("config") or source.origin),)
     except BaseException as error:
-        text = redacted(f"{source.what} cannot be made: {_raised(error)}", settings)
-        return (Problem(name, text, sources.of_error(error) or source.origin, showable(error, settings)),)
+        text = f"{source.what} cannot be made: {redacted(_raised(error), settings, secret)}"
+        where = sources.of_error(error) or source.origin
+        return (Problem(name, text, where, showable(error, settings, secret)),)
 
 
 def _validated(name: str, source: Source, loaded: object) -> Plugin | tuple[Problem, ...]:

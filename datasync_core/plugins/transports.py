@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from datasync_core.model.errors import ConfigError, DatasyncError, PluginError
 from datasync_core.model.url import Url
-from datasync_core.plugins.arguments import arguments, redacted
+from datasync_core.plugins.arguments import WrongSetting, arguments, redacted
 from datasync_core.plugins.discovery import GROUP_TRANSPORTS, Found, discover
 from datasync_core.plugins.names import did_you_mean
 from datasync_core.spec.transport import Transport
@@ -39,24 +39,30 @@ def transport_class(scheme: str) -> type[Transport]:
     return loaded
 
 
-def make_transport(url: Url, options: Mapping[str, object], text: Collection[str] = ()) -> Transport:
+def make_transport(
+    url: Url, options: Mapping[str, object], text: Collection[str] = (), secret: Collection[str] = ()
+) -> Transport:
     """A transport for ``url``, with its query's options, over which ``options`` take precedence.
 
-    Options are converted by the annotations of the class; those named in ``text`` came as text, as the query's do.
-    Raises `ConfigError` for an unknown or wrong one.
+    Options are converted by the annotations of the class; those named in ``text`` came as text, as the query's do;
+    those in ``secret`` are in no message. Raises `WrongSetting` for an unknown or wrong one.
     """
     cls = transport_class(url.scheme)
     merged = {**url.query, **options}
     loose = {*text, *(name for name in url.query if name not in options)}
+    first = tuple(inspect.signature(cls).parameters)[:1]
     try:
-        return cls(url, **arguments(cls, merged, loose, given=tuple(inspect.signature(cls).parameters)[:1]))
-    except ConfigError as error:
-        raise ConfigError(f"{url}: {error}") from error
-    except DatasyncError:
-        raise
+        given = arguments(cls, merged, loose, first, secret)
+    except WrongSetting as error:
+        raise WrongSetting(f"{url}: {error}", error.setting) from None
+    try:
+        return cls(url, **given)
     except Exception as error:
-        secrets = {**merged, "password": url.password}
-        raise ConfigError(redacted(f"{url}: {type(error).__name__}: {error}", secrets)) from None
+        said = f"{error}" if isinstance(error, DatasyncError) else f"{type(error).__name__}: {error}"
+        shown = redacted(said, {**merged, "password": url.password}, secret)
+        if isinstance(error, DatasyncError) and not isinstance(error, ConfigError) and shown == said:
+            raise
+        raise ConfigError(f"{url}: {shown}") from None
 
 
 def _import(found: Found) -> object:

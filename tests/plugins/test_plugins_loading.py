@@ -115,7 +115,7 @@ def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write)
 def test_numbers_in_text_are_numbers_only_where_the_settings_came_as_text(write):
     edge = write(EDGE).Edge
     assert make(edge, {"port": "80"}, from_text=True).on_resync.__self__.port == 80
-    problem = refused(edge, {"port": "80"}, config_where="datasync.toml:7")
+    problem = refused(edge, {"port": "80"}, config_at={"config.port": "datasync.toml:7"}.get)
     assert problem.text == "config: the setting 'port' is wrong: expected int, got str"
     assert problem.where == "datasync.toml:7"
 
@@ -161,7 +161,7 @@ class Locked(Edge):
 
 
 def test_settings_for_a_module_are_refused(write):
-    problem = refused(write("requires = ['a']"), {"x": 1}, config_where="datasync.toml:3")
+    problem = refused(write("requires = ['a']"), {"x": 1}, config_at=lambda setting: "datasync.toml:3")
     assert "takes no config, because it is a module" in problem.text
     assert problem.where == "datasync.toml:3"
 
