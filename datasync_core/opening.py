@@ -7,6 +7,7 @@ from pathlib import Path
 from datasync_core.config.settings import Settings, StoreSettings
 from datasync_core.config.urls import store_settings
 from datasync_core.model.errors import ConfigError
+from datasync_core.plugins.arguments import WrongSetting
 from datasync_core.plugins.transports import make_transport
 from datasync_core.sync.store import Store
 
@@ -14,8 +15,12 @@ NO_STORE = "no datasync.toml or datasync.db here; give --store"
 
 
 def make_store(settings: StoreSettings) -> Store:
-    """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option."""
-    transport = make_transport(settings.url, settings.options, settings.text)
+    """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option, saying where it is."""
+    try:
+        transport = make_transport(settings.url, settings.options, settings.text, settings.secret)
+    except ConfigError as error:
+        setting = error.setting if isinstance(error, WrongSetting) else None
+        raise settings.origins.get(setting or "", settings.origin).refusal(str(error)) from error
     transport.liveness = settings.liveness
     return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
 
