@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import sys
 import threading
@@ -12,21 +13,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from datasync_core.cli.exits import Exit
-from datasync_core.cli.session import say
 
 if TYPE_CHECKING:
     from datasync_core.host import Host
+
+log = logging.getLogger("datasync.cli")
 
 LAST_WORDS = 1.0
 """Seconds to say why it ends: a hook may hang just because nobody reads what it prints."""
 
 
 def end_at_once(sentence: str, code: Exit) -> NoReturn:
-    """Say it, hand on what was printed, and end the process, whatever its threads do. Any thread."""
+    """Log it, hand on what was printed, and end the process, whatever its threads do. Any thread."""
 
     def speak() -> None:
         with suppress(OSError, ValueError):
-            say(sentence)
+            log.error("%s", sentence)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
                 stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -28,7 +29,7 @@ def test_a_hook_that_hangs_ends_the_host_with_75_where_on_hang_is_restart(place:
     host = place.start("run")
     assert host.ended() == 75
     assert host.lines[-1] == (
-        "datasync-host: stuck: on_resync hangs: it has not returned for 0.5 s (hook_timeout); "
+        "error: stuck: on_resync hangs: it has not returned for 0.5 s (hook_timeout); "
         'ended, to be started anew (on_hang = "restart")'
     )
     assert "on_stop" not in host.lines
@@ -78,6 +79,19 @@ def test_G12_a_hook_that_hangs_while_the_host_stops_asks_for_no_restart(place: P
     assert host.end() == 1
     assert "stuck: on_resync hangs" in host.said
     assert "has not returned within 2.5 s (stop_timeout)" in host.lines[-1]
+
+
+def test_the_end_without_a_hook_is_logged_as_all_else_is(place: Place) -> None:
+    place.install("stuck", HANG)
+    settings(place, stop_timeout=0.2)
+    host = place.start("run", "--log-format", "json")
+    host.until("inside")
+    assert host.end() == 1
+    last = json.loads(host.lines[-1])
+    assert last["level"] == "error"
+    assert last["message"] == (
+        "on_resync of plugin stuck has not returned within 0.2 s (stop_timeout): ended without it"
+    )
 
 
 def test_G12_a_hook_that_hangs_as_nobody_reads_what_it_prints_is_named_and_the_exit_is_1(
