@@ -2,7 +2,8 @@
 
 It serves stores that can only be listed: a REST resource, a directory service, the output of a program. Each
 ``interval`` the whole is read, compared with what was read before, and the difference handed on as one batch.
-A read that fails is a lost connection, never a deletion.
+A read that fails is a lost connection, never a deletion; and a key that is missing in a later read was not deleted
+explicitly by anybody, so that the brake may hold what vanishes in masses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from datasync_core.model.entries import Batch, Entry, Gone
+from datasync_core.model.entries import Batch, Entry
 from datasync_core.model.errors import ConnectionLost, Misconfigured, StoreError
 from datasync_core.model.keys import is_subtree
 from datasync_core.model.url import Url
@@ -79,10 +80,10 @@ class _ListingSubscription(Subscription):
             if self._known is None:
                 raise StoreError(f"{self._transport.url}: poll comes after a snapshot")
             now = time.monotonic()
-            changes = self._news(self._known) if now >= self._due else []
-            if changes or self._woken or now >= deadline:
+            batch = self._news(self._known) if now >= self._due else None
+            if batch is not None or self._woken or now >= deadline:
                 self._woken = False
-                return Batch(changes) if changes else None
+                return batch
             self._bell.wait(min(deadline, self._due) - now)
 
     def wake(self) -> None:
@@ -97,10 +98,14 @@ class _ListingSubscription(Subscription):
         if self._closed:
             raise ConnectionLost(f"{self._transport.url}: the subscription was closed")
 
-    def _news(self, known: dict[str, bytes]) -> list[Entry | Gone]:
+    def _news(self, known: dict[str, bytes]) -> Batch | None:
         found = self._known = self._read()
-        gone = [Gone(key) for key in known if key not in found]
-        return [*gone, *(Entry(key, value) for key, value in found.items() if known.get(key) != value)]
+        if (
+            not known.keys() <= found.keys()
+        ):  # nobody said "delete": absence is all that is known (the brake's case)
+            return Batch([Entry(key, value) for key, value in found.items()], cleared=True)
+        changes = [Entry(key, value) for key, value in found.items() if known.get(key) != value]
+        return Batch(changes) if changes else None
 
     def _read(self) -> dict[str, bytes]:
         self._check()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from datasync_core import Event, Host, Watch, hookimpl
 from datasync_core.plugins.arguments import arguments
 from datasync_core.transport import (
     Batch,
@@ -17,7 +18,6 @@ from datasync_core.transport import (
     Cursor,
     CursorExpired,
     Entry,
-    Gone,
     ListingTransport,
     Misconfigured,
     StoreError,
@@ -66,7 +66,10 @@ def test_what_is_new_changed_and_gone_comes_as_one_batch() -> None:
     subscription = made.subscribe([""])
     assert read(subscription) == {"a": b"1", "b": b"1", "c": b"1"}
     made.held = {"b": b"2", "c": b"1", "d": b""}
-    assert followed(subscription) == Batch([Gone("a"), Entry("b", b"2"), Entry("d", b"")])
+    rest = [Entry("b", b"2"), Entry("c", b"1"), Entry("d", b"")]
+    assert followed(subscription) == Batch(rest, cleared=True)
+    made.held = {**made.held, "e": b"1"}
+    assert followed(subscription) == Batch([Entry("e", b"1")])
     assert subscription.poll(0.01) is None
 
 
@@ -181,7 +184,7 @@ def test_a_wake_before_a_poll_ends_the_next_one_and_no_more() -> None:
     assert subscription.poll(30.0) is None
     assert time.monotonic() - began < 5
     made.held = {}
-    assert followed(subscription).changes == [Gone("a")]
+    assert followed(subscription) == Batch([], cleared=True)
 
 
 def test_a_read_that_takes_its_time_is_not_used_after_a_close() -> None:
@@ -265,3 +268,25 @@ def test_each_subscription_has_entries_of_its_own() -> None:
     made = directory(a=b"1")
     [[one]], [[two]] = (list(made.subscribe([""]).snapshot()) for _ in range(2))
     assert one is not two
+
+
+def test_G10_a_listing_that_becomes_empty_is_held() -> None:
+    class Notes:
+        WATCH = Watch("", bytes)
+        watches = [WATCH]
+
+        def __init__(self) -> None:
+            self.count = 0
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            self.count = len(event[self.WATCH])
+
+    made = directory(**{f"key{number}": b"1" for number in range(20)})
+    plugin = Notes()
+    with Host(made, {"notes": plugin}) as host:
+        assert host.wait(10)
+        made.held = {}
+        while host.status()["plugins"][0]["state"] != "held":
+            host.wait_changed(10)
+        assert plugin.count == 20
