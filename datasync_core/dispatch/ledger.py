@@ -53,6 +53,11 @@ class Aside:
     eager: bool
     """Whether a required plugin that applies something ends the wait."""
 
+    @property
+    def over(self) -> bool:
+        """Whether something ended the wait: then this key is pending like any other."""
+        return self.due == 0.0
+
 
 class Ledger:
     """One plugin's account of one store. Owned by the dispatcher thread."""
@@ -155,7 +160,10 @@ class Ledger:
 
     def has_puts(self) -> bool:
         """Whether a create or update is pending that is not set aside: what closes the gate for others."""
-        return any(entry is not None and key not in self.aside for key, entry, _, _ in self.pending())
+        aside = self.aside
+        return any(
+            entry is not None and (key not in aside or aside[key].over) for key, entry, _, _ in self.pending()
+        )
 
     def has_blockers(self) -> bool:
         """Whether an update, a delete or an uncertain key is pending: what holds deletes of required plugins."""

@@ -155,3 +155,24 @@ def test_the_gate_stays_closed_while_a_plugin_that_raised_reject_waits_at_a_gate
     assert harness.state("middle").state == "retrying"
     harness.put("a/1", "y")
     assert harness.in_sync()
+
+
+def test_the_gate_closes_for_a_key_that_was_set_aside_and_has_changed():
+    low, middle, top = (
+        Recording("a/"),
+        Recording("b/", requires=["low"]),
+        Recording("c/", requires=["middle"]),
+    )
+    harness = Harness(patience=PATIENCE, low=low, middle=middle, top=top)
+    middle.fail_on = {"b/1": ValueError("not now")}
+    harness.put("b/1", "x")
+    harness.put("c/1", "x")  # what is set aside closes no gate
+    assert len(harness.calls_of("top")) == 2
+    low.fail = [Reject("no")]
+    harness.put("a/1", "x")
+    harness.put("b/1", "y")  # and now it is pending like any other, while low keeps middle waiting
+    harness.put("c/1", "y")
+    assert len(harness.calls_of("top")) == 2
+    middle.fail_on = {}
+    harness.put("a/1", "y")
+    assert harness.in_sync()
