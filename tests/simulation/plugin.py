@@ -191,7 +191,7 @@ class Driven:
     def _plan(
         self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool
     ) -> list[Callable[[], None]]:
-        """What there is to do: addresses that move are given up first, so that a swap gets through."""
+        """What there is to do: addresses are given up first, so that a swap gets through, and what refers to each other."""
         actions: list[Callable[[], None]] = []
         puts: list[Callable[[], None]] = []
         mode = self.character.mode if resync else "changes"
@@ -203,7 +203,7 @@ class Driven:
                 self._plan_strays(actions, event, watch)
             for change in changes:
                 key = (watch.store, change.key)
-                if not change.deleted and address(self.device.items.get(key, "")) != address(change.value):
+                if change.deleted or address(self.device.items.get(key, "")) != address(change.value):
                     self.system.release(self.device, key)
             for change in changes:
                 action = partial(self._one, event, watch, change)
@@ -221,6 +221,7 @@ class Driven:
                 actions.append(partial(self._stray, event, (watch.store, key), public))
 
     def _stray(self, event: Event, key: Key, public: Any) -> None:
+        self.system.release(self.device, key)
         try:
             self.system.remove(self.device, key)
         except Refused as error:
