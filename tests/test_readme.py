@@ -6,15 +6,18 @@ here ``.venv/bin`` holds two scripts that stand for this environment, and plugin
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from datasync_core.cli.exits import Exit
 from tests.documents import ROOT, Running, do, furnish, sh, texts
 from tests.documents import rows as cells
 
@@ -117,6 +120,26 @@ def test_a_host_that_was_killed_and_lost_its_folder_says_what_is_right_when_it_s
     }
 
 
+def test_G10_a_host_that_finds_its_store_emptied_holds_the_plugin_until_it_is_released(
+    place: Path, running: list[Running]
+) -> None:
+    _, install, load, run = TRY.split(" && ")
+    do(install.replace("install . ", "install "), place)
+    (place / "many.json").write_text(json.dumps({f"hello/{number}": "hi" for number in range(20)}))
+    do(load.replace("sample_plugins/hello/example.json", "many.json"), place)
+    first = Running(run, place)
+    running.append(first)
+    first.until("hello: in sync, 20 keys (startup)")
+    assert first.interrupt() == 0
+    do(f".venv/bin/datasync-host delete {' '.join(f'hello/{number}' for number in range(19))}", place)
+    second = Running(run, place)
+    running.append(second)
+    second.until(blocks("text brake")[0].strip())
+    do(".venv/bin/datasync-host release hello", place)
+    second.until("hello: in sync, 1 key (startup)")
+    assert second.interrupt() == 0
+
+
 def test_the_first_plugin_works_as_it_stands_there(place: Path, running: list[Running]) -> None:
     write_plugin(place, blocks("python addresses/acme_addresses.py")[:1])
     *commands, run = blocks("sh plugin")[0].splitlines()
@@ -129,7 +152,7 @@ def test_the_first_plugin_works_as_it_stands_there(place: Path, running: list[Ru
     assert host.interrupt() == 0
 
 
-def test_the_first_plugin_with_its_second_hook_is_told_what_changed(
+def test_the_first_plugin_with_its_second_hook_keeps_the_file_true_and_is_told_what_changed(
     place: Path, running: list[Running]
 ) -> None:
     write_plugin(place, blocks("python addresses/acme_addresses.py"))
@@ -141,8 +164,11 @@ def test_the_first_plugin_with_its_second_hook_is_told_what_changed(
     host.until("addresses: in sync, 1 key (startup)")
     do(commands[-1].replace("gateway", "printer").replace("10.0.0.1", "10.0.0.2"), place)
     host.until("printer is at 10.0.0.2")
+    kept = (place / "addresses.txt").read_text()
+    assert kept == "10.0.0.1 gateway (no note)\n10.0.0.2 printer (no note)\n"
     do(".venv/bin/datasync-host delete addresses/gateway", place)
     host.until("gateway is gone")
+    assert (place / "addresses.txt").read_text() == "10.0.0.2 printer (no note)\n"
     assert host.interrupt() == 0
 
 
@@ -174,6 +200,23 @@ def write_plugin(place: Path, parts: list[str]) -> None:
     (folder / "acme_addresses.py").write_text("\n\n".join(parts))
 
 
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)\s]*\)", README)
+    assert {"docs/index.md", "docs/transports/file.md", "sample_plugins/proxy/README.md"} <= set(targets)
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_table_of_stores_has_every_store_that_is_shipped() -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = metadata["project"]["entry-points"]["datasync.transports"]
+    assert {url.partition(":")[0] for url in rows("URL") if ":" in url} == set(shipped)
+
+
+def test_the_tools_for_work_are_installed_by_a_pip_that_knows_groups() -> None:
+    install = next(block for block in blocks("sh") if "--group" in block)
+    assert install.splitlines()[0] == ".venv/bin/pip install --upgrade 'pip>=25.1'"
+
+
 def test_the_table_of_commands_has_every_command(place: Path) -> None:
     answer = sh(".venv/bin/datasync-host --help", place)
     listed = re.search(r"^Commands:\n((?:  .*\n)+)", answer.stdout, re.MULTILINE)
@@ -196,7 +239,10 @@ def test_the_exit_codes_are_what_the_table_says(place: Path) -> None:
         "5": (right, "check --store sqlite:text.db"),
         "75": (broken, "run --store sqlite:some.db"),
     }
-    assert set(rows("exit code")) == set(commands)
+    assert set(rows("exit code")) == {str(int(code)) for code in Exit}
+    assert set(rows("exit code")) - set(commands) == {
+        "130"
+    }  # of which the tests of the root command take care
     for code, (site, command) in commands.items():
         answer = sh(f"PYTHONPATH={site} .venv/bin/datasync-host {command}", place)
         assert answer.returncode == int(code), (
