@@ -325,9 +325,9 @@ class History:
                 continue
             want: dict[Key, str] = {}
             for watch in plugin.watches:
-                for key, value in self.stores[watch.store].values().items():
-                    if key.startswith(watch.path):
-                        want[watch.store, key] = value.decode()
+                for found, value in self.stores[watch.store].values().items():
+                    if found.startswith(watch.path):
+                        want[watch.store, found] = value.decode()
             for kind, have in (("told", shadow.applied), ("device", plugin.device.items)):
                 for key in {**want, **have}:
                     if named and (shadow.frozen(key) or key in shadow.aside):

@@ -13,9 +13,11 @@ from typing import Any
 from attrs import define, field, frozen
 
 from datasync_core import Change, Event, Host, Watch
+from datasync_core.dispatch.wiring import Feed
+from datasync_core.model.entries import Batch, Entry
 from datasync_core.model.faults import FaultKind
 from datasync_core.model.keys import covers
-from datasync_core.sync.inbox import COMPLETE, Changes, Chunk, Segment
+from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Inbox, Mark, Segment
 from datasync_core.sync.replica import Replica
 from datasync_core.testing import VirtualRuntime
 from tests.simulation.plugin import Driven
@@ -102,7 +104,7 @@ class Oracle:
             character = shadow.character
             shadow.whole = not shadow.dependents or character.whole or not character.optimised
         for store, feed in host._wiring.feeds.items():
-            self._listen(store, feed.replica)
+            self._listen(store, feed)
         for lane in host._wiring.lanes.values():
             lane.stumble = self._stumbled  # type: ignore[method-assign]
         self._listen_to_commands(host)
@@ -375,14 +377,17 @@ class Oracle:
             text = f"named are {sorted(invalid)}, should be {sorted(unread)} and {sorted(shadow.rejected)}"
             self.fail("G8", f"{shadow.name}: {text}")
         frozen_ = invalid | held
+        shadow.unreadable = unread
         for key in {**shadow.content, **shadow.applied, **shown}:
             if key in shadow.content and key not in frozen_:
-                right = {shadow.content[key]}
+                right: set[str | None] = {shadow.content[key]}
             elif key in deletes:
                 right = {None}
             else:
                 right = {shadow.applied.get(key)}
-                if key in shadow.doubtful:
+                if key in shadow.pinned and key in frozen_:
+                    right = {shadow.good.get(key)}
+                elif key in shadow.doubtful:
                     right.add(shadow.good.get(key))
             if shown.get(key) not in right:
                 self.fail(
@@ -476,16 +481,18 @@ class Oracle:
         assert self._host is not None
         return self._host
 
-    def _listen(self, store: str, replica: Replica) -> None:
+    def _listen(self, store: str, feed: Feed) -> None:
+        replica = feed.replica
         original = replica.apply
         self._content[store] = {}
         reader = _Reader(counts=not self.stores[store].revisions)
+        reader.listen(feed.inbox)
 
         def apply(segments: Sequence[Segment]) -> None:
             before = _entries(replica)
             original(segments)
             after = _entries(replica)
-            reader.read(before, segments)
+            reader.read(before)
             self._content[store] = {key: entry[0] for key, entry in after.items()} if replica.synced else {}
             self.trace(
                 f"copy of {store}", " ".join(f"{key}={entry[0]}" for key, entry in sorted(after.items()))
@@ -615,31 +622,34 @@ class _Reader:
 
     def __init__(self, *, counts: bool) -> None:
         self._counts = counts
+        self.taken: list[Batch | Mark | list[Entry]] = []
         self._staged: dict[str, int] = {}
         self.explicit: set[str] = set()
         """Keys that the last segments deleted."""
         self.written: set[str] = set()
         """Keys that the last segments wrote, perhaps with the bytes they had."""
 
-    def read(self, before: Mapping[str, tuple[str, int]], segments: Sequence[Segment]) -> None:
-        """Take note of segments that come after ``before``."""
+    def read(self, before: Mapping[str, tuple[str, int]]) -> None:
+        """Take note of what was taken, which comes after ``before``."""
         known = {key: revision for key, (_, revision) in before.items()}
         self.explicit, self.written = set(), set()
-        for segment in segments:
-            if isinstance(segment, Chunk):
-                self._staged.update((entry.key, entry.revision) for entry in segment.entries)
-                self.explicit.difference_update(entry.key for entry in segment.entries)
-            elif isinstance(segment, Changes):
-                self._changes(known, segment)
-            elif segment is COMPLETE:
-                known, self._staged = self._staged, {}
-            else:
+        taken, self.taken = self.taken, []
+        for said in taken:
+            if isinstance(said, Batch):
+                self._changes(known, said)
+            elif isinstance(said, Mark):
+                if said is COMPLETE:
+                    known = self._staged
+                    self.explicit.difference_update(known)
                 self._staged = {}
+            else:
+                self._staged.update((entry.key, entry.revision) for entry in said)
 
-    def _changes(self, known: dict[str, int], segment: Changes) -> None:
-        if segment.cleared:
+    def _changes(self, known: dict[str, int], batch: Batch) -> None:
+        if batch.cleared:
             known.clear()
-        for key, change in segment.latest.items():
+        for change in batch.changes:
+            key = change.key
             if key in known and 0 < change.revision <= known[key] and not self._counts:
                 continue  # delivered twice
             if change.gone:
@@ -649,3 +659,44 @@ class _Reader:
                 known[key] = change.revision
                 self.explicit.discard(key)
                 self.written.add(key)
+
+    def listen(self, inbox: Inbox) -> None:
+        """Hear what the reflector says, before the inbox makes less of it."""
+        put, begin, chunk, complete, abort, take = (
+            inbox.put,
+            inbox.begin,
+            inbox.chunk,
+            inbox.complete,
+            inbox.abort,
+            inbox.take,
+        )
+        said: list[Batch | Mark | list[Entry]] = []
+
+        def on_put(batch: Batch) -> None:
+            put(batch)
+            said.append(Batch(list(batch.changes), batch.cleared))
+
+        def on_begin(*, audit: bool = False) -> None:
+            begin(audit=audit)
+            said.append(BEGIN)
+
+        def on_chunk(entries: Sequence[Entry]) -> None:
+            chunk(entries)
+            said.append(list(entries))
+
+        def on_complete() -> None:
+            complete()
+            said.append(COMPLETE)
+
+        def on_abort() -> None:
+            abort()
+            said.append(ABORT)
+
+        def on_take() -> list[Segment]:
+            segments = take()
+            self.taken += said
+            said.clear()
+            return segments
+
+        inbox.put, inbox.begin, inbox.chunk = on_put, on_begin, on_chunk  # type: ignore[method-assign]
+        inbox.complete, inbox.abort, inbox.take = on_complete, on_abort, on_take  # type: ignore[method-assign]

@@ -191,7 +191,7 @@ class Driven:
     def _plan(
         self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool
     ) -> list[Callable[[], None]]:
-        """What there is to do: addresses are given up first, so that a swap gets through, and what refers to each other."""
+        """What there is to do; addresses are given up first, so that swaps get through."""
         actions: list[Callable[[], None]] = []
         puts: list[Callable[[], None]] = []
         mode = self.character.mode if resync else "changes"

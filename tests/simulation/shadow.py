@@ -38,6 +38,10 @@ class Shadow:
     maybe: set[Key] = field(factory=set)
     """Keys that may be delivered though nothing asks for it: all that is uncertain, and a few more."""
     rejected: set[Key] = field(factory=set)
+    pinned: set[Key] = field(factory=set)
+    """Those of them that were frozen when the fault began: their last good value shows while they are."""
+    unreadable: set[Key] = field(factory=set)
+    """Keys that the last event named as invalid, and that have not changed since."""
     aside: set[Key] = field(factory=set)
     inferred: set[Key] = field(factory=set)
     """Removals that were inferred from absence and neither handed out nor released."""
@@ -118,6 +122,8 @@ class Shadow:
             self.rejected.discard(key)
             self.aside.discard(key)
             self.inferred.discard(key)
+            self.unreadable.discard(key)
+            self.pinned.discard(key)
             if key not in after and key not in explicit and (key in self.applied or key in self.uncertain):
                 self.inferred.add(key)
         self.inferred -= {key for key in explicit if key not in after}
@@ -131,8 +137,17 @@ class Shadow:
         """A fault begins: nothing counts as applied."""
         self.uncertain |= self.applied.keys()
         self.maybe |= self.uncertain
+        self.pinned = {
+            key
+            for key in self.applied.keys() | self.pinned
+            if self.frozen(key) and (key not in self.content or key in self.known_frozen())
+        }
         self.doubtful |= self.good.keys()
         self.applied = {}
+
+    def known_frozen(self) -> set[Key]:
+        """Keys of the store that the plugin was told are invalid or rejected."""
+        return self.unreadable | self.rejected
 
     def settle(self, key: Key, text: str | None) -> None:
         """A call that handed out a key succeeded."""
@@ -140,6 +155,7 @@ class Shadow:
         self.maybe.discard(key)
         self.aside.discard(key)
         self.doubtful.discard(key)
+        self.pinned.discard(key)
         self.inferred.discard(key)
         if text is None:
             self.applied.pop(key, None)

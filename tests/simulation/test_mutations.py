@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.mutations import MUTATIONS, QUICK, ROOT, judge
+from tests.simulation.mutations import MUTATIONS, QUICK, ROOT, Mutation, judge
 
 
 @pytest.mark.parametrize(
     "mutation", [one for one in MUTATIONS if one.name in QUICK], ids=lambda one: one.name
 )
-def test_a_broken_rule_is_noticed(mutation) -> None:
+def test_a_broken_rule_is_noticed(mutation: Mutation) -> None:
     verdict = judge(mutation, 200)
     assert verdict.seeds is not None, f"{mutation.name} was not noticed: {verdict.noticed}"
 
