@@ -10,6 +10,7 @@ import click
 
 from datasync_core.cli.session import say
 from datasync_core.model.errors import ConnectionLost, StoreError
+from datasync_core.model.keys import shown
 
 if TYPE_CHECKING:
     from datasync_core.sync.publisher import StorePublisher
@@ -51,7 +52,7 @@ def _confess(ops: Sequence[Put | Delete], done: int, asked: int, unknown: bool) 
     last = ops[min(done + asked, len(ops)) - 1].key
     rest = f"whether {first} to {last} were written is not known, " if unknown and done < len(ops) else ""
     until = (
-        f"{done} of {len(ops)} keys were written, the last is {ops[done - 1].key}"
+        f"{done} of {len(ops)} keys were written, the last is {shown(ops[done - 1].key)}"
         if done
         else "no key was written"
     )

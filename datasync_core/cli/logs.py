@@ -9,6 +9,8 @@ import stat
 import sys
 from datetime import UTC, datetime
 
+from datasync_core.model.keys import shown
+
 _OF_PLUGINS = "datasync.plugins."
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -64,7 +66,7 @@ def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if record.name.startswith(_OF_PLUGINS):
         return f"{record.name.removeprefix(_OF_PLUGINS)}: {message}"
-    return message if record.name.partition(".")[0] == "datasync" else f"{record.name}: {message}"
+    return shown(message) if record.name.partition(".")[0] == "datasync" else f"{record.name}: {message}"
 
 
 def _is_piped() -> bool:

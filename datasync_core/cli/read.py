@@ -12,7 +12,7 @@ from datasync_core.cli.options import config_options, json_option, store_option
 from datasync_core.cli.reading import name_unreadable, read
 from datasync_core.cli.session import output, print_json, say
 from datasync_core.cli.values import as_fields, as_line
-from datasync_core.model.keys import check_key, check_path
+from datasync_core.model.keys import check_key, check_path, shown
 
 
 @click.command("get")
@@ -29,7 +29,7 @@ def get_command(key: str, store: str | None, as_json: bool, config: Path | None)
     with opened(config, store) as source:
         entries = read(source, key)
     if not entries:
-        say(f"there is no key {key}")
+        say(f"there is no key {shown(key)}")
         return Exit.FAILED
     if name_unreadable(entries):
         return Exit.FAILED
@@ -64,9 +64,9 @@ def list_command(path: str, values: bool, store: str | None, as_json: bool, conf
             value = as_fields(entry.value) if values and not error else {}
             print_json({"key": entry.key, **value, "revision": entry.revision, **error})
         elif values and entry.error is None:
-            click.echo(f"{entry.key}\t{as_line(entry.value)}")
+            click.echo(f"{shown(entry.key)}\t{as_line(entry.value)}")
         else:
-            click.echo(entry.key)
+            click.echo(shown(entry.key))
     if not as_json:
         name_unreadable(entries)
     return Exit.FINE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from datasync_core.cli.session import say
-from datasync_core.model.keys import covers
+from datasync_core.model.keys import covers, shown
 
 if TYPE_CHECKING:
     from datasync_core.sync.store import Store
@@ -36,7 +36,7 @@ def name_unreadable(entries: list[Entry]) -> int:
     """Name the keys that are there and cannot be read; how many there are."""
     unreadable = [entry for entry in entries if entry.error is not None]
     for entry in unreadable:
-        say(f"{entry.key}: {entry.error}")
+        say(shown(f"{entry.key}: {entry.error}"))
     return len(unreadable)
 
 

@@ -12,6 +12,7 @@ from datasync_core.cli.asking import ask_host, counted, host_options, local
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
 from datasync_core.cli.session import print_json
+from datasync_core.model.keys import shown
 
 LAST = 10
 """Faults that people are shown; ``--json`` has all that the host remembers."""
@@ -30,7 +31,7 @@ def status_command(as_json: bool, config: Path | None, name: str | None) -> int:
         print_json(status)
     else:
         for line in lines(status):
-            click.echo(line)
+            click.echo(shown(line))
     return Exit.FINE
 
 

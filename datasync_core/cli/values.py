@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from datasync_core.model.keys import shown
+
 
 def as_fields(value: bytes) -> dict[str, Any]:
     """``{"text": …}`` where the value is text, else ``{"base64": …}``: what `dump` writes and `load` takes."""
@@ -19,9 +21,4 @@ def as_line(value: bytes) -> str:
     fields = as_fields(value)
     if "base64" in fields:
         return f"base64:{fields['base64']}"
-    text: str = fields["text"]
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return shown(fields["text"])

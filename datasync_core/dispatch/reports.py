@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.keys import shown
 
 SAID = 10
 """How many values of one call are named one by one."""
@@ -54,6 +55,6 @@ def _say(
     report: Callable[[Fault], None],
 ) -> None:
     for key, text in texts[:SAID]:
-        report(Fault(kind, f"{plugin}: {text}", plugin=plugin, key=key))
+        report(Fault(kind, f"{plugin}: {shown(text)}", plugin=plugin, key=key))
     if len(texts) > SAID:
         report(Fault(kind, f"{plugin}: {len(texts) - SAID} more {more}", plugin=plugin))

@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import Reject, Retry, said, said_reason
+from datasync_core.model.keys import shown
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class _Guarded(Struct, Generic[T], gc=False):
 
     def __repr__(self) -> str:
         kind: str = getattr(self, "kind")  # noqa: B009 - every change has one, this base has not
-        return f"<{kind} {self.key} (revision {self.revision})>"  # values may be secrets
+        return f"<{kind} {shown(self.key)} (revision {self.revision})>"  # values may be secrets
 
     def __enter__(self) -> _Guarded[T]:
         return self

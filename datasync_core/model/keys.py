@@ -44,6 +44,15 @@ def outermost(paths: Iterable[str]) -> list[str]:
     return kept
 
 
+def shown(text: str) -> str:
+    """A key, or a sentence with one, as it may be printed or logged: one line, its control characters as escapes.
+
+    >>> print(shown("a/x\\n12:00 forged"))
+    a/x\\n12:00 forged
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
 def check_key(key: str) -> str:
     """Return ``key`` if it may be written; else raise `UsageError` with the right form."""
     _check_text("key", key)
@@ -62,6 +71,10 @@ def check_path(path: str) -> str:
     if path.startswith("/"):
         raise UsageError(f"path {path!r} starts with a slash; write {path.lstrip('/')!r}")
     return path
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def _check_text(what: str, text: str) -> None:

@@ -16,6 +16,7 @@ from msgspec import inspect as shapes
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue, PluginError, said
+from datasync_core.model.keys import shown
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Codec(Generic[T]):
                 raise InvalidValue(entry.error)
             self.decode(entry.value)
         except BaseException as error:  # a codec is the plugin's code: whatever leaves it says "invalid"
-            raise InvalidValue(f"{entry.key} (revision {entry.revision}): {explain(error)}") from error
+            raise InvalidValue(f"{shown(entry.key)} (revision {entry.revision}): {explain(error)}") from error
         entry._checked |= bit
 
 

@@ -13,6 +13,7 @@ from datasync_core.model.keys import (
     is_subtree,
     name_offset,
     outermost,
+    shown,
 )
 
 TEXT = st.text("ab/:", max_size=6)
@@ -110,3 +111,10 @@ def test_what_is_no_path_is_refused_with_the_right_form(path: str, sentence: str
     with pytest.raises(UsageError) as error:
         check_path(path)
     assert str(error.value) == sentence
+
+
+@given(st.text())
+def test_a_shown_key_is_one_line_without_control_characters_and_itself_where_it_has_none(key: str) -> None:
+    assert shown(key).isprintable()
+    assert (shown(key) == key) == key.isprintable()
+    assert shown(shown(key)) == shown(key)
