@@ -120,7 +120,9 @@ def _offers(found: Discovery, given: Mapping[str, object], files: Sequence[Path]
         offers.append(Source(point.name, point.load, what, point.distribution, point.version))
     for name, thing in given.items():
         offers.append(Source(name, partial(_same, thing), f"the plugin given from {sources.file_of(thing)}"))
-    return offers + [Source(path.stem, partial(load_file, path), str(path)) for path in dict.fromkeys(files)]
+    return offers + [
+        Source(path.stem, partial(load_file, path), str(path), one_off=True) for path in dict.fromkeys(files)
+    ]
 
 
 def _single(offers: list[Source], problems: list[Problem]) -> dict[str, Source]:

@@ -31,6 +31,8 @@ class Source:
     """``acme_routes (acme-routes 1.2)``, ``hello.py``: what is loaded."""
     distribution: str = ""
     version: str = ""
+    one_off: bool = False
+    """Whether it is a file that somebody named: one without a hook is a mistake."""
 
     @property
     def origin(self) -> str:
@@ -94,16 +96,17 @@ def make_plugin(
 
 def _validated(name: str, source: Source, loaded: object) -> Plugin | tuple[Problem, ...]:
     found = list(marked(loaded))
-    if not found and not isinstance(loaded, ModuleType) and not getattr(loaded, "requires", ()):
-        wrong = mistakes(loaded, found)
-        if not wrong:
+    if wrong := mistakes(loaded, found):
+        return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
+    if not found and not getattr(loaded, "requires", ()):
+        text = None
+        if source.one_off:
+            text = f"{source.what} has no hook: write one, as in @hookimpl def on_resync(event)"
+        elif not isinstance(loaded, ModuleType):
             kind = type(loaded).__name__
             text = f"{source.what} is a {kind} without any hook: name a module, an object or a class that has hooks"
+        if text is not None:
             return (Problem(name, text, source.origin),)
-    else:
-        wrong = mistakes(loaded, found)
-    if wrong:
-        return tuple(Problem(name, mistake.text, mistake.where) for mistake in wrong)
     hooks = {
         hook.hook: hook
         for hook in found
