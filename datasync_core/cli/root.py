@@ -114,7 +114,10 @@ def execute(args: Sequence[str] | None = None) -> NoReturn:
 def _run(args: Sequence[str] | None, state: Session) -> int:
     try:
         result = root.main(args, prog_name=PROGRAM, standalone_mode=False, obj=state)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as error:
+        if state.verbose:
+            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        say("interrupted, by Ctrl-C or by what a plugin raises (-v shows where)")
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.FINE
 
