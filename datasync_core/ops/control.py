@@ -54,12 +54,12 @@ class ControlSocket:
         try:
             with suppress(FileNotFoundError):  # left by a host that was killed; the lock says that it is gone
                 (self._folder / NAME).unlink()
-            before = os.umask(0o177)
-            try:
-                with _address(self._folder) as address:
-                    listener.bind(address)
-            finally:
-                os.umask(before)
+            with _address(self._folder) as address:
+                # Linux takes the mode of the unbound socket over to its file, so that it is never open to others and
+                # the process's umask stays; elsewhere the second call closes it a moment later.
+                os.fchmod(listener.fileno(), 0o600)
+                listener.bind(address)
+                os.chmod(address, 0o600)
             listener.listen(MOST)
             listener.setblocking(False)
             self._sockets = (listener, *socket.socketpair())
