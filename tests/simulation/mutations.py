@@ -270,7 +270,11 @@ MUTATIONS = [
     ),
     Mutation("snapshot-sweeps-nothing", "G2", REPLICA, "            self._sweep(staged, self._mark)\n", ""),
     Mutation(
-        "flush-unheard", "G2", REPLICA, "        if changes.cleared:\n            self._sweep(latest)\n", ""
+        "flush-unheard",
+        "G2",
+        REPLICA,
+        "        if changes.cleared:\n            self._sweep(latest)\n",
+        "        if changes.cleared:\n            pass\n",
     ),
     Mutation(
         "twice-is-news",

@@ -655,6 +655,7 @@ class _Reader:
             if change.gone:
                 known.pop(key, None)
                 self.explicit.add(key)
+                self.written.discard(key)
             else:
                 known[key] = change.revision
                 self.explicit.discard(key)
