@@ -41,7 +41,7 @@ def test_plugins_shows_each_with_its_state_and_why(place: Place) -> None:
     assert "nowhere_to_be_found" in str(found["broken"]["reason"])
     assert found["broken"]["distribution"] == "acme-broken"
     assert found["off"]["state"] == "disabled"
-    assert "datasync.toml:1" in str(found["off"]["reason"])
+    assert "datasync.toml:2" in str(found["off"]["reason"])
     assert (found["needy"]["state"], found["needy"]["reason"]) == ("waiting", "requires ghost: not installed")
     assert found["needier"]["reason"] == "requires needy: requires ghost: not installed"
     assert found["nomark"]["state"] == "failed"
