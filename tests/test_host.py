@@ -189,7 +189,7 @@ def test_two_hosts_live_in_one_process(tmp_path):
         assert second.wait(SOON)
         deadline = threading.Event()
         while one.values != two.values and not deadline.wait(0.01):
-            first.wait_changed(SOON)
+            first.wait_changed(0.1)
         assert one.values == {"1": "x", "2": "y"}
 
 

@@ -106,7 +106,8 @@ class ControlSocket:
                     if key.fileobj is listener:
                         with suppress(OSError):  # a client that went away again
                             client, _ = listener.accept()
-                            talks.append(Conversation(client, self._answer, now + PATIENCE))
+                            until = self._runtime.monotonic() + PATIENCE  # not from before the wait
+                            talks.append(Conversation(client, self._answer, until))
                             ready.register(client, talks[-1].waits_for, talks[-1])
                     else:
                         key.data.go_on()

@@ -16,9 +16,11 @@ import pytest
 
 from datasync_core import Event, Host, Put, Watch, hookimpl
 from datasync_core.model.errors import ConfigError, HostError, UsageError
+from datasync_core.model.runtime import RealRuntime
 from datasync_core.ops import control
 from datasync_core.ops.control import ask
 from datasync_core.ops.conversation import LONGEST
+from datasync_core.testing import VirtualRuntime
 
 SOON = 10.0
 
@@ -84,7 +86,7 @@ def test_a_release_says_how_many_removals_it_covers(tmp_path):
         assert host.wait(SOON)
         store.clear()
         while ask(tmp_path, {"command": "status"})["plugins"][0]["state"] != "held":
-            host.wait_changed(SOON)
+            host.wait_changed(0.1)
         assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 20
         assert host.wait(SOON)
         assert ask(tmp_path, {"command": "status"})["plugins"][0]["state"] == "in_sync"
@@ -97,7 +99,7 @@ def test_a_release_at_the_start_says_how_many_keys_there_are_fewer_than_in_an_ea
     plugin = Applies()
     with Host("memory:", {"p": plugin}, state_dir=tmp_path) as host:
         while ask(tmp_path, {"command": "status"})["plugins"][0]["state"] != "held":
-            host.wait_changed(SOON)
+            host.wait_changed(0.1)
         assert plugin.resyncs == 0
         assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 20
         assert host.wait(SOON)
@@ -233,3 +235,19 @@ def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_pat
         ask(tmp_path, {"command": "status"})
     with pytest.raises(HostError, match="no host runs here"):
         ask(tmp_path / "nowhere", {"command": "status"})
+
+
+def test_a_host_that_nobody_asked_for_long_answers(tmp_path):
+    """A client's time begins when it comes, not when the wait for it began."""
+    with VirtualRuntime(1) as runtime:
+        clock = runtime.monotonic
+
+        class Late(RealRuntime):
+            def monotonic(self) -> float:
+                return super().monotonic() + clock()
+
+        with Host("memory:", {"p": Applies()}, name="idle", state_dir=tmp_path, runtime=Late()) as host:
+            assert host.wait(SOON)
+            assert ask(tmp_path, {"command": "status"})["host"] == "idle"
+            runtime.run(100)
+            assert ask(tmp_path, {"command": "status"})["host"] == "idle"
