@@ -641,6 +641,7 @@ class _Reader:
                 if said is COMPLETE:
                     known = self._staged
                     self.explicit.difference_update(known)
+                    self.written.intersection_update(known)
                 self._staged = {}
             else:
                 self._staged.update((entry.key, entry.revision) for entry in said)
@@ -648,6 +649,7 @@ class _Reader:
     def _changes(self, known: dict[str, int], batch: Batch) -> None:
         if batch.cleared:
             known.clear()
+            self.written.clear()
         for change in batch.changes:
             key = change.key
             if key in known and 0 < change.revision <= known[key] and not self._counts:
