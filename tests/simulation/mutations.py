@@ -391,13 +391,6 @@ MUTATIONS = [
     ),
     Mutation("inbox-collects", "G9", INBOX, "            tail = self._tail\n", "            tail = None\n"),
     Mutation(
-        "aside-stays-aside",
-        "a change ends the wait",
-        LEDGER,
-        "key not in aside or aside[key].over",
-        "key not in aside",
-    ),
-    Mutation(
         "unseen-remembered",
         "G9",
         LEDGER,
