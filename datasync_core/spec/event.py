@@ -137,7 +137,8 @@ class Event:
 
         With ``actual`` (name → value, what the plugin found in its own system) only what differs from that, in
         both hooks: the one way to remove what was deleted while the host was down. Names that are no keys of this
-        watch are left alone. It is read while iterating; give a copy if applying changes it.
+        watch are left alone. It is read while iterating, each name before its own change is handed out, so it may be
+        the live mapping that applying changes alters.
         """
         self._declared(watch)
         return self._changes(watch) if actual is None else self._differences(watch, actual)

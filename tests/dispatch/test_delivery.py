@@ -282,3 +282,27 @@ def test_what_a_plugin_publishes_into_what_it_watches_comes_back_once():
         [("CREATE", "a/question", "?", None)],
         [("CREATE", "a/answer", "42", None)],
     ]
+
+
+def test_actual_may_be_the_live_mapping_that_applying_changes_alters():
+    class Follows:
+        WATCH = Watch("a/", str)
+        watches = [WATCH]
+
+        def __init__(self) -> None:
+            self.system = {f"old{number}": "x" for number in range(50)} | {"k1": "stale"}
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            for change in event.changes(self.WATCH, actual=self.system):
+                if change.deleted:
+                    del self.system[change.name]
+                else:
+                    self.system[change.name] = change.value
+
+    plugin = Follows()
+    harness = Harness(paused=True, p=plugin)
+    harness.lose()
+    harness.commit({f"a/k{number}": "v" for number in range(30)})
+    harness.back()
+    assert plugin.system == {f"k{number}": "v" for number in range(30)}
