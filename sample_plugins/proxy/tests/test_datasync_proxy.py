@@ -91,7 +91,9 @@ def rejections(caplog: pytest.LogCaptureFixture) -> Rejections:
     def read() -> dict[str, str]:
         said = [record.getMessage().partition(" is rejected: ") for record in caplog.records]
         named = {who.partition(": ")[2]: reason for who, found, reason in said if found}
-        return {key.replace("\\n", "\n"): reason for key, reason in named.items()}  # a log has one line for each
+        return {
+            key.replace("\\n", "\n"): reason for key, reason in named.items()
+        }  # a log has one line for each
 
     return read
 
