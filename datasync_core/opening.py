@@ -20,7 +20,10 @@ def make_store(settings: StoreSettings) -> Store:
         transport = make_transport(settings.url, settings.options, settings.text, settings.secret)
     except ConfigError as error:
         setting = error.setting if isinstance(error, WrongSetting) else None
-        raise settings.origins.get(setting or "", settings.origin).refusal(str(error)) from error
+        origin = settings.origins.get(setting or "", settings.origin)
+        if not origin.where:
+            raise
+        raise origin.refusal(str(error)) from error
     transport.liveness = settings.liveness
     return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
 
