@@ -42,6 +42,11 @@ class Answer:
         return f"<{self.code}\n{self.out}\n{self.err}>"
 
 
+def unmeasured(env: dict[str, str]) -> dict[str, str]:
+    """An environment in which a process does not measure its own coverage: that imports and writes files."""
+    return {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
+
+
 class Running:
     """A command that goes on; both its outputs are read as they come."""
 

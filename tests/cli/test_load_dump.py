@@ -13,7 +13,7 @@ import pytest
 from datasync_core.cli.lines import parse
 from datasync_core.model.errors import UsageError
 from datasync_core.transport import Delete, Put
-from tests.cli.command import COMMAND, Place
+from tests.cli.command import COMMAND, Place, unmeasured
 
 DB = "--store=sqlite:data.db"
 
@@ -57,7 +57,12 @@ def test_a_dump_that_does_not_fit_leaves_nothing_under_its_name(place: Place) ->
 
     command = [*COMMAND, "dump", DB, "-o", "dump.jsonl"]
     answer = subprocess.run(
-        command, cwd=place.folder, env=place.env, capture_output=True, preexec_fn=small, check=False
+        command,
+        cwd=place.folder,
+        env=unmeasured(place.env),
+        capture_output=True,
+        preexec_fn=small,
+        check=False,
     )
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == b"datasync-host: dump.jsonl: File too large"
@@ -118,7 +123,7 @@ def test_a_load_that_breaks_off_says_what_was_written(place: Place) -> None:
     answer = subprocess.run(
         command,
         cwd=place.folder,
-        env=place.env,
+        env=unmeasured(place.env),
         input=lines,
         capture_output=True,
         preexec_fn=small,

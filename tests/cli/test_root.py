@@ -12,7 +12,7 @@ import pytest
 
 from datasync_core.cli.exits import Exit, exit_of
 from datasync_core.model import errors
-from tests.cli.command import GREET, Place
+from tests.cli.command import GREET, Place, unmeasured
 
 
 def test_the_exit_codes_are_those_that_programs_know() -> None:
@@ -51,7 +51,7 @@ def test_version_imports_no_transport_and_no_more_than_it_needs(place: Place) ->
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=place.env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=unmeasured(place.env), capture_output=True, text=True, check=True
     )
     imported = {name.partition(".")[0] for name in done.stderr.split()}
     assert imported.isdisjoint(
