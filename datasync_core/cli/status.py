@@ -69,4 +69,6 @@ def _plugin(plugin: Mapping[str, Any]) -> str:
         facts.append(counted(plugin["keys"], "key"))
         if plugin["undelivered"]:
             facts.append(f"{plugin['undelivered']} of them invalid or rejected")
+        if plugin["set_aside"]:
+            facts.append(f"{plugin['set_aside']} of them failed alone and are tried again")
     return ", ".join(facts)

@@ -65,6 +65,7 @@ def _plugin(state: PluginState, lane: Lane | None) -> dict[str, Any]:
         said |= {
             "keys": lane.keys(),
             "undelivered": lane.undelivered(),
+            "set_aside": lane.set_aside(),
             "requires": list(lane.plugin.requires),
         }
     return said

@@ -251,3 +251,19 @@ def test_a_host_that_nobody_asked_for_long_answers(tmp_path):
             assert ask(tmp_path, {"command": "status"})["host"] == "idle"
             runtime.run(100)
             assert ask(tmp_path, {"command": "status"})["host"] == "idle"
+
+
+def test_status_counts_the_keys_that_failed_alone(tmp_path):
+    class Fails(Applies):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            for change in event.changes(self.watch):
+                with change:
+                    raise ValueError("boom")
+
+    with Host("memory:", {"p": Fails()}, state_dir=tmp_path) as host:
+        assert host.wait(SOON)
+        host.publisher().put("a/1", "x")
+        while not (plugin := ask(tmp_path, {"command": "status"})["plugins"][0])["set_aside"]:
+            host.wait_changed(0.1)
+        assert (plugin["state"], plugin["set_aside"]) == ("in_sync", 1)
