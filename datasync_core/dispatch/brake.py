@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from datasync_core.dispatch.ledger import Frozen, Ice, Ledger
+from datasync_core.dispatch.ledger import Ice, Ledger
 
 
 class Brake:
@@ -55,7 +55,7 @@ class Brake:
         for ledger in ledgers:
             for key in ledger.inferred:
                 if key not in ledger.frozen:
-                    ledger.freeze(key, Frozen("gone without having been deleted", Ice.HELD))
+                    ledger.freeze(key, "gone without having been deleted", Ice.HELD)
 
     def release(self, ledgers: Collection[Ledger]) -> None:
         """Let what is held go: from now on these are removals like any other."""

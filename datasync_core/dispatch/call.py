@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, TypeAlias
 
-from datasync_core.dispatch.ledger import Aside, Frozen, Ice, Ledger
+from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
 from datasync_core.spec.event import Key, State
@@ -33,7 +33,7 @@ class Part:
         self.deletes: dict[Watch[Any], Deletes] = {}
         self.puts: dict[Watch[Any], Puts] = {}
         self.overlay: dict[str, Entry | None] = {}
-        """Key → what the plugin sees instead of what the replica holds."""
+        """Key → what the plugin sees instead of what the replica holds; frozen keys beside it."""
         self.withheld: dict[str, Entry | None] = {}
         """Key → applied, of deletes that a resync leaves to the pass back."""
         self.retried: dict[str, tuple[str, float | None]] = {}
@@ -54,7 +54,7 @@ class Part:
             elif puts and not waits and ledger.valid(entry, watch):
                 self.puts.setdefault(watch, []).append((entry, applied))
                 self.handed.append(key)
-        self._show_frozen()
+        ledger.freeze_invalid()
 
     def collect_state(self, *, withhold: bool) -> None:
         """Everything, and the deletes of what is gone; ``withhold`` leaves those to the pass back."""
@@ -68,25 +68,26 @@ class Part:
             else:
                 self.deletes.setdefault(watch, []).append((key, applied))
                 self.handed.append(key)
+        ledger.freeze_invalid()
         if not ledger.based:  # else whatever is not behind was valid when it was applied
             for shelf, watch in ledger.watch_of.items():
                 for entry in shelf.entries.values():
                     if entry.key not in ledger.frozen:
                         ledger.valid(entry, watch)
-        self._show_frozen()
+            ledger.freeze_invalid()
 
     def state(self, watch: Watch[Any]) -> Iterator[tuple[Entry, Entry | None]]:
         """Entry and applied entry of every key of a watch that a diff may touch."""
         ledger = self.ledger
-        behind, overlay = ledger.behind, self.overlay
+        behind, overlay, frozen = ledger.behind, self.overlay, ledger.frozen
         for shelf in ledger.shelves_of.get(watch, ()):
             if not ledger.based:
-                for entry in shelf.entries.values():
-                    if not overlay or entry.key not in overlay:
-                        yield entry, None
-            elif behind or overlay:
                 for key, entry in shelf.entries.items():
-                    if key not in overlay:
+                    if key not in overlay and key not in frozen:
+                        yield entry, None
+            elif behind or overlay or frozen:
+                for key, entry in shelf.entries.items():
+                    if key not in overlay and key not in frozen:
                         yield entry, behind.get(key, entry)
             else:
                 for entry in shelf.entries.values():
@@ -105,7 +106,7 @@ class Part:
             if ledger.doubts(key) or not ledger.known:  # an earlier call, or life, may have applied it
                 ledger.uncertain.add(key)
             ledger.inferred.discard(key)  # its removal was handed out: not the brake's any more
-            ledger.freeze(key, Frozen(reason, Ice.REJECTED))
+            ledger.freeze(key, reason, Ice.REJECTED)
         if resync:
             ledger.settle_all(self.withheld)
         else:
@@ -120,20 +121,16 @@ class Part:
         if resync:
             self.ledger.doubt_all()
 
-    def _show_frozen(self) -> None:
-        ledger = self.ledger
-        for key in ledger.frozen:
-            self.overlay[key] = ledger.behind[key]
-
 
 class WatchState:
     """The keys of one watch as the plugin sees them (`spec.event.State`)."""
 
-    __slots__ = ("_ledger", "_overlay", "_shelves", "_watch")
+    __slots__ = ("_frozen", "_ledger", "_overlay", "_shelves", "_watch")
 
     def __init__(self, part: Part, watch: Watch[Any]) -> None:
         self._ledger = part.ledger
         self._overlay = part.overlay
+        self._frozen = part.ledger.frozen
         self._watch = watch
         self._shelves: list[Shelf] = part.ledger.shelves_of.get(watch, [])
 
@@ -141,25 +138,30 @@ class WatchState:
         shelf = self._ledger.replica.shelves.of(key)
         if shelf is None or self._ledger.watch_of.get(shelf) is not self._watch:
             return None
-        return self._overlay[key] if key in self._overlay else shelf.entries.get(key)
+        if key in self._overlay:
+            return self._overlay[key]
+        return self._frozen[key].applied if key in self._frozen else shelf.entries.get(key)
 
     def __iter__(self) -> Iterator[Entry]:
-        overlay = self._overlay
+        overlay, frozen = self._overlay, self._frozen
         entries = chain.from_iterable(shelf.entries.values() for shelf in self._shelves)
-        if not overlay:
+        if not overlay and not frozen:
             return entries
-        shown = (entry for entry in entries if entry.key not in overlay)
-        return chain(shown, (entry for entry in self._own() if entry is not None))
+        shown = (entry for entry in entries if entry.key not in overlay and entry.key not in frozen)
+        return chain(shown, (entry for _, entry in self._own() if entry is not None))
 
     def __len__(self) -> int:
         count = sum(len(shelf.entries) for shelf in self._shelves)
-        for key, entry in self._overlay.items():
-            if self._ledger.watch(key) is self._watch:
-                count += (entry is not None) - (self._ledger.replica.get(key) is not None)
+        for key, entry in self._own():
+            count += (entry is not None) - (self._ledger.replica.get(key) is not None)
         return count
 
-    def _own(self) -> Iterator[Entry | None]:
-        return (entry for key, entry in self._overlay.items() if self._ledger.watch(key) is self._watch)
+    def _own(self) -> Iterator[tuple[str, Entry | None]]:
+        """Key and what is seen, where that is not what the replica holds."""
+        frozen = ((key, why.applied) for key, why in self._frozen.items())
+        for key, entry in chain(self._overlay.items(), frozen):
+            if self._ledger.watch(key) is self._watch:
+                yield key, entry
 
 
 class Call:
@@ -202,7 +204,8 @@ class Call:
         return part.state(watch) if self.resync else part.puts.get(watch, ())
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
-        return key in self.parts[watch.store].overlay
+        part = self.parts[watch.store]
+        return key in part.overlay or key in part.ledger.frozen
 
     def revision(self, watch: Watch[Any]) -> int:
         return self.parts[watch.store].ledger.replica.revision

@@ -71,7 +71,7 @@ def _plugin(
     assert watch is not None
     entry = ledger.replica.shelves.peek(key)
     behind, frozen, aside = ledger.behind, ledger.frozen.get(key), ledger.aside.get(key)
-    applied = behind.get(key) if key in behind else (entry if ledger.based else None)
+    applied = behind.get(key, entry if ledger.based else None) if frozen is None else frozen.applied
     uncertain = key in ledger.uncertain
     told = not uncertain and frozen is None and _equal(entry, applied)
     why: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from datasync_core import Delete, Host, Put, hookimpl
+from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.ledger import LEFTOVERS
 from datasync_core.testing import Harness
@@ -94,3 +94,44 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox():
         go.set()
         assert host.wait(10)
     assert plugin.seen == {"here": "x", "last": "x"}
+
+
+class Signals:
+    """Says when a change has arrived."""
+
+    WATCH = Watch("a/", int)
+    watches = [WATCH]
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        pass
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self.arrived.set()
+
+
+def test_a_change_costs_no_more_where_many_keys_of_its_plugin_are_frozen():
+    few, many = (_seconds_a_change(frozen) for frozen in (20, 20_000))
+    assert many < 5 * few
+
+
+def _seconds_a_change(frozen: int) -> float:
+    """The best of many: from the commit until the hook was called."""
+    plugin, transport = Signals(), MemoryTransport()
+    writer = transport.writer()
+    writer.commit([Put(f"a/bad{number}", b"no number") for number in range(frozen)])
+    writer.commit([Put("a/good", b"0")])
+    best = 60.0
+    with Host(stores=transport, plugins={"p": plugin}) as host:
+        host.wait(30)
+        for number in range(50):
+            plugin.arrived.clear()
+            began = time.perf_counter()
+            writer.commit([Put("a/good", b"%d" % (number + 1))])
+            assert plugin.arrived.wait(30)
+            best = min(best, time.perf_counter() - began)
+    return best

@@ -105,8 +105,8 @@ MUTATIONS = [
         "withheld-forgotten",
         "removals withheld",
         LEDGER,
-        "self.behind = {**kept, **withheld}",
-        "self.behind = {**kept}",
+        "self.behind = dict(withheld)",
+        "self.behind = {}",
     ),
     Mutation(
         "no-pass-back-after-failure",
@@ -161,8 +161,8 @@ MUTATIONS = [
         "fault-loses-last-good",
         "after a fault",
         LEDGER,
-        "lost = {key: self.behind[key] for key in self.frozen}",
-        "lost = {key: None for key in self.frozen}",
+        "        self.uncertain = set(told)\n",
+        "        self.uncertain = set(told)\n        for why in self.frozen.values():\n            why.applied = None\n",
     ),
     Mutation(
         "fault-makes-nothing-uncertain",
@@ -230,7 +230,7 @@ MUTATIONS = [
         "buried-stays-held",
         "G10",
         LEDGER,
-        "        if key in self.inferred:\n            self.inferred.discard(key)\n            self.frozen.pop(key, None)\n",
+        "        if key in self.inferred:\n            self.inferred.discard(key)\n            self.thaw(key)\n",
         "        return\n",
     ),
     Mutation(
@@ -294,14 +294,14 @@ MUTATIONS = [
         "invalid-is-shown",
         "G8",
         LEDGER,
-        "            self.freeze(entry.key, Frozen(str(error), Ice.INVALID))\n",
+        "            self.freeze(key, reason, Ice.INVALID)\n",
         "",
     ),
     Mutation(
         "rejected-for-ever",
         "reject ends with a change",
         LEDGER,
-        "            self.frozen.pop(key, None)\n            if key in self.aside:\n",
+        "            self.thaw(key)\n            if key in self.aside:\n",
         "            if key in self.aside:\n",
     ),
     Mutation(
