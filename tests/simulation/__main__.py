@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 totals[name] += getattr(report, name)
             if report.violation is not None:
                 broken.append(report)
-                print(f"seed {report.seed}: {report.violation}" if options.brief else report, flush=True)
+                print(f"seed {report.plan.seed}: {report.violation}" if options.brief else report, flush=True)
                 if not options.keep_going:
                     pool.terminate()
                     break

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from datasync_core import Host
 from datasync_core.config.settings import Brake, HostSettings, PluginSettings, RetrySettings, Settings
 from datasync_core.dispatch.counts import PAUSE, Counts
 from datasync_core.testing import VirtualRuntime
 from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.plan import Plan
 from tests.simulation.plugin import Character, Driven, Life, Optimised
 from tests.simulation.store import SimulatedStore
 from tests.simulation.system import Key, System
@@ -47,8 +48,7 @@ class Kept(Counts):
 class Report:
     """What a history was."""
 
-    seed: int
-    steps: int
+    plan: Plan
     operations: int = 0
     calls: int = 0
     failures: int = 0
@@ -58,17 +58,24 @@ class Report:
     refusals: int = 0
     """How often a device refused something."""
     violation: str | None = None
+    story: list[str] = field(factory=list, repr=False)
+    """The plugins, and what was done to them, without what came of it."""
     trace: list[str] = field(factory=list, repr=False)
 
     def __str__(self) -> str:
         told = "\n".join(self.trace)
-        return f"seed {self.seed}, {self.steps} steps: {self.violation}\n{told}"
+        return f"seed {self.plan.seed}, {len(self.plan.steps)} steps: {self.violation}\n{told}"
 
 
 def play(seed: int, steps: int = 80) -> Report:
-    """Play a history; the report says what it broke, if anything."""
-    with VirtualRuntime(seed) as runtime:
-        history = History(seed, steps, runtime)
+    """Play the history of a seed; the report says what it broke, if anything."""
+    return play_plan(Plan.drawn(seed, steps))
+
+
+def play_plan(plan: Plan) -> Report:
+    """Play a history."""
+    with VirtualRuntime(plan.seed) as runtime:
+        history = History(plan, runtime)
         try:
             history.run()
         except Exception as error:  # a mistake anywhere is one
@@ -79,10 +86,10 @@ def play(seed: int, steps: int = 80) -> Report:
 class History:
     """One history in the making. The thread that made it steers."""
 
-    def __init__(self, seed: int, steps: int, runtime: VirtualRuntime) -> None:
-        self.rng = rng = random.Random(seed)
+    def __init__(self, plan: Plan, runtime: VirtualRuntime) -> None:
+        self.rng = rng = random.Random(plan.seed)
         self.runtime = runtime
-        self.report = Report(seed, steps)
+        self.report = Report(plan)
         exact, single = rng.random() < 0.6, rng.random() < 0.75
         self.stores = {
             name: SimulatedStore(
@@ -98,10 +105,10 @@ class History:
         for store in self.stores.values():
             store.flaky = rng.choice([0.0, 0.0, 0.02, 0.1])
         self.system = System(strict=rng.random() < 0.7)
-        self.characters = _characters(rng, list(self.stores))
+        self.characters = _without(_characters(rng, list(self.stores)), plan.without)
         for one in self.characters:
             self.system.add(one.name, one.directory)
-        keys = rng.randrange(2, 6)
+        keys = min(rng.randrange(2, 6), plan.keys)
         self.workloads = [
             Workload(store, self.characters, rng, keys)
             for store in self.stores.values()
@@ -117,16 +124,20 @@ class History:
     def run(self) -> None:
         """All of it."""
         rng = self.rng
+        self.report.story += [str(one) for one in self.characters]
         for workload in self.workloads:
             for _ in range(rng.randrange(4)):
-                workload.write()
+                self._does(f"write to {workload.store.name}", workload.write())
+        self._does("start")
         self.start()
-        for _ in range(self.report.steps):
+        for number in self.report.plan.steps:
+            self._draw_from(number)
             self.step()
             for _ in range(rng.choice([0, 3, 10, 40])):
                 if not self._step():
                     break
             self._check()
+        self._draw_from(self.report.plan.seed)
         self.heal()
 
     def summary(self) -> Report:
@@ -187,7 +198,7 @@ class History:
         """End the host, or the process that it is."""
         assert self.host is not None
         self.report.faults += 1
-        self.oracle.trace("kill" if kill else "stop")
+        self._does("kill" if kill else "stop")
         self.life.dead = kill
         if not self.host.stop(1000):
             raise Violation("G12: the host does not stop")
@@ -198,13 +209,13 @@ class History:
 
     def step(self) -> None:  # noqa: C901 - one case for each thing that happens
         """Something happens."""
-        rng, oracle = self.rng, self.oracle
+        rng = self.rng
         assert self.host is not None
         store = rng.choice(list(self.stores.values()))
         what = rng.randrange(40)
         if what < 20:
             workload = rng.choice(self.workloads)
-            oracle.trace(f"write to {workload.store.name}", workload.write())
+            self._does(f"write to {workload.store.name}", workload.write())
             return
         if what < 27:
             seconds = rng.choice([0.1, 1.0, 5.0, 5.0, 20.0])
@@ -213,45 +224,54 @@ class History:
         fault = True
         match what:
             case 27 | 28:
-                oracle.trace("lose", store.name)
+                self._does("lose", store.name)
                 store.lose(away=rng.random() < 0.7)
             case 29 | 30 | 31:
+                if store.away:
+                    self._does("back", store.name)
                 store.back()
                 fault = False
             case 32:
-                oracle.trace("forget", store.name)
+                self._does("forget", store.name)
                 store.forget()
             case 33 if rng.random() < 0.4:
-                oracle.trace("flush", store.name)
+                self._does("flush", store.name)
                 store.clear()
             case 34 if rng.random() < 0.6:
                 empty = rng.random() < 0.4
-                oracle.trace("restore", f"{store.name} empty={empty}")
+                self._does("restore", f"{store.name} empty={empty}")
                 store.restore(empty=empty)
             case 34:
+                self._does("back up", store.name)
                 store.back_up()
                 fault = False
             case 35 if rng.random() < 0.5:
-                rng.choice(list(self.plugins.values())).lose_state()
+                plugin = rng.choice(list(self.plugins.values()))
+                self._does("device loses its state", plugin.name)
+                plugin.lose_state()
             case 36 if rng.random() < 0.5:
                 self.end(kill=rng.random() < 0.5)
                 for workload in self.workloads:
                     for _ in range(rng.randrange(3)):
-                        oracle.trace("write while down", workload.write())
+                        self._does("write while down", workload.write())
                 if rng.random() < 0.2:
-                    oracle.trace("flush", store.name)
+                    self._does("flush", store.name)
                     store.clear()
                 self.start()
             case 37 if rng.random() < 0.5:
                 names = rng.sample(list(self.plugins), rng.randrange(2))
+                self._does("ask for a resync", names or "of all")
                 self.host.resync(*names)
                 fault = False
             case 38:
-                self.host.release(rng.choice(list(self.plugins)))
+                name = rng.choice(list(self.plugins))
+                self._does("ask to release", name)
+                self.host.release(name)
                 fault = False
             case 39:
                 plugin = rng.choice(list(self.plugins.values()))
                 plugin.trouble = rng.choice([0.0, plugin.character.trouble, 0.9])
+                self._does(f"trouble {plugin.trouble}", plugin.name)
                 fault = False
             case _:
                 fault = False
@@ -260,7 +280,7 @@ class History:
     def heal(self) -> None:
         """Take every trouble away, let time pass, and compare; then repair what only people can, and compare again."""
         assert self.host is not None
-        self.oracle.trace("heal")
+        self._does("heal")
         for store in self.stores.values():
             store.flaky = 0.0
             store.back()
@@ -280,9 +300,18 @@ class History:
         self._compare(named=False)
         self.end(kill=False)
 
+    def _draw_from(self, number: int) -> None:
+        """Everything that is drawn from here on, by whomever, comes from this number."""
+        self.rng.seed(number)
+        self.runtime._seed.seed(number)
+
+    def _does(self, what: str, whom: object = "") -> None:
+        self.report.story.append(f"{what} {whom}".rstrip())
+        self.oracle.trace(what, whom)
+
     def _pass(self, seconds: float) -> None:
         end = self.runtime.monotonic() + seconds
-        self.oracle.trace(f"{seconds} s pass")
+        self._does(f"{seconds} s pass")
         while self.runtime.monotonic() < end and self._step(end):
             pass
         self._check()
@@ -382,3 +411,19 @@ def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
             Character(names[-1], "", ((stores[0], ""),), mode="actual", trouble=trouble, brake=brake)
         )
     return characters
+
+
+def _without(characters: Sequence[Character], left_out: Collection[int]) -> list[Character]:
+    """Those that stay, and require only each other; one has keys of its own, or nobody would write."""
+    kept = [one for number, one in enumerate(characters) if number not in left_out]
+    if not any(one.directory for one in kept):
+        kept.insert(0, characters[0])
+    names = {one.name for one in kept}
+    return [
+        evolve(
+            one,
+            requires=tuple(name for name in one.requires if name in names),
+            after=tuple(name for name in one.after if name in names),
+        )
+        for one in kept
+    ]

@@ -16,6 +16,7 @@ import pytest
 
 from datasync_core.testing import VirtualRuntime
 from tests.simulation.history import History, play
+from tests.simulation.plan import Plan
 
 FULL = os.environ.get("DATASYNC_SIMULATION", "short") == "full"
 PARTS = 20 if FULL else 4
@@ -50,7 +51,7 @@ def test_G1_to_G10_and_G14_hold_in_long_histories(part: int) -> None:
 
 
 def test_histories_have_what_they_are_for() -> None:
-    reports = [play(seed) for seed in range(40)]
+    reports = [play(seed) for seed in range(80)]
     assert all(report.operations for report in reports)
     for count in ("calls", "failures", "faults", "refusals"):
         assert sum(getattr(report, count) for report in reports) > 40
@@ -59,7 +60,7 @@ def test_histories_have_what_they_are_for() -> None:
 def fingerprint(seed: int) -> str:
     """Everything that happened in a history, as one number."""
     with VirtualRuntime(seed) as runtime:
-        history = History(seed, 80, runtime)
+        history = History(Plan.drawn(seed, 80), runtime)
         history.run()
         return hashlib.sha256(repr(history.oracle.told_of).encode()).hexdigest()
 
