@@ -37,11 +37,31 @@ AUDIT: Final = Mark.AUDIT
 class Changes:
     """The latest change of each key; ``cleared``: every key that is not among them as an entry is gone."""
 
-    __slots__ = ("cleared", "latest")
+    __slots__ = ("cleared", "latest", "revision")
 
     def __init__(self) -> None:
         self.latest: dict[str, Entry | Gone] = {}
         self.cleared = False
+        self.revision = 0
+        """The newest revision among the deletes that nobody needs to be told."""
+
+    def clear(self) -> None:
+        """Everything is gone; what was deleted explicitly before stays so."""
+        self.latest = {key: change for key, change in self.latest.items() if change.gone}
+        self.cleared = True
+
+    def add(self, later: Changes) -> None:
+        """Take in what came after these."""
+        if later.cleared:
+            self.clear()
+        self.latest.update(later.latest)
+        self.revision = max(self.revision, later.revision)
+
+    def forget(self, change: Gone) -> None:
+        """Nobody needs to be told of this delete."""
+        self.latest.pop(change.key, None)
+        if change.revision > self.revision:
+            self.revision = change.revision
 
 
 class Chunk:
@@ -52,6 +72,8 @@ class Chunk:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
 
+
+_MANY = 1000  # changes that may wait behind a snapshot before it is looked who needs them
 
 Segment: TypeAlias = Changes | Chunk | Literal[Mark.BEGIN, Mark.COMPLETE, Mark.ABORT, Mark.AUDIT]
 
@@ -64,6 +86,7 @@ class Inbox:
         self._doorbell = doorbell
         self._segments: list[Segment] = []  # under the lock, like all below
         self._tail: Changes | None = None  # the last segment, where that takes more changes
+        self._look_at = _MANY  # how many changes in the tail are a reason to look whether somebody needs them
         self._untold = False  # something was taken that the replica does not show yet
         self.knows: Callable[[str], bool] | None = None
         """Whether anybody downstream has a key, or may have it; asked by the reading thread. None: take it so."""
@@ -79,16 +102,18 @@ class Inbox:
             if tail is None:
                 tail = self._tail = Changes()
                 self._segments.append(tail)
+                self._look_at = _MANY
+            if batch.cleared:
+                tail.clear()
             latest = tail.latest
-            if batch.cleared:  # what was deleted explicitly before the flush stays so
-                tail.latest = latest = {key: change for key, change in latest.items() if change.gone}
-                tail.cleared = True
-            forget = self._forgettable() if tail is self._segments[0] else None
+            knows = self._who_knows() if tail is self._segments[0] else None
             for change in batch.changes:
-                if change.gone and forget is not None and not forget(change.key):
-                    latest.pop(change.key, None)  # came and went while nobody looked
+                if change.gone and knows is not None and not knows(change.key):
+                    tail.forget(change)  # came and went while nobody looked
                 else:
                     latest[change.key] = change
+            if knows is None and len(latest) > self._look_at:
+                self._look_at = max(_MANY, 2 * self._forget(tail))
         self._doorbell.ring()
 
     def begin(self, *, audit: bool = False) -> None:
@@ -106,12 +131,19 @@ class Inbox:
         self._doorbell.ring()
 
     def complete(self) -> None:
-        """The snapshot is whole: unless it only compares, it replaces what came before it and was not taken yet."""
+        """The snapshot is whole: it replaces what came before it and was not taken yet.
+
+        One that only compares does so with what came before, and replaces others that do.
+        """
         with self._lock:
             if BEGIN in self._segments:
                 begin = self._last_begin()
-                if AUDIT not in self._segments[begin : begin + 2]:  # that one compares with what came before
-                    self._segments[:begin] = _what_stays(self._segments[:begin])
+                audit = AUDIT in self._segments[begin : begin + 2]
+                before = self._segments[:begin]
+                self._segments[:begin] = _without_audits(before) if audit else _what_stays(before)
+                for segment in self._segments[:begin]:
+                    if isinstance(segment, Changes):
+                        self._forget(segment)
             self._append(COMPLETE)
             self.completed = self.begun
         self._doorbell.ring()
@@ -125,8 +157,10 @@ class Inbox:
                 begin, ending = 0, [ABORT]
             said = [segment for segment in self._segments[begin:] if isinstance(segment, Changes)]
             self._segments[begin:] = [*ending, *said]
+            self._segments = _joined(self._segments)
             last = self._segments[-1] if self._segments else None
             self._tail = last if isinstance(last, Changes) else None
+            self._look_at = _MANY
         self._doorbell.ring()
 
     def take(self) -> list[Segment]:
@@ -154,12 +188,30 @@ class Inbox:
         """Whether nothing waits to be taken."""
         return not self._segments
 
-    def _forgettable(self) -> Callable[[str], bool] | None:
-        """What says whether a deleted key must be told: nobody needs to hear of one that nobody has.
+    def _who_knows(self) -> Callable[[str], bool] | None:
+        """What says whether anybody has a key; None while that is about to change."""
+        return None if self._untold else self.knows
+
+    def _forget(self, changes: Changes) -> int:
+        """Forget the deletes of keys that nobody has, nor will have by what waits before them; how many keys matter.
 
         Without it a store whose keys come and go by the million fills the inbox while one hook hangs.
         """
-        return None if self._untold else self.knows
+        knows = self._who_knows()
+        if knows is None:
+            return len(changes.latest)
+        before: set[str] = set()
+        for segment in self._segments:
+            if segment is changes:
+                break
+            if isinstance(segment, Chunk):
+                before.update(entry.key for entry in segment.entries)
+            elif isinstance(segment, Changes):
+                before.update(segment.latest)
+        for change in [*changes.latest.values()]:
+            if change.gone and change.key not in before and not knows(change.key):
+                changes.forget(change)
+        return max(len(before), len(changes.latest))
 
     def _append(self, segment: Segment) -> None:
         self._segments.append(segment)
@@ -169,7 +221,28 @@ class Inbox:
         return len(self._segments) - 1 - self._segments[::-1].index(BEGIN)
 
 
-def _what_stays(superseded: list[Segment]) -> list[Segment]:
+def _joined(segments: Sequence[Segment]) -> list[Segment]:
+    """The same with changes that follow each other as one."""
+    joined: list[Segment] = []
+    for segment in segments:
+        last = joined[-1] if joined else None
+        if isinstance(segment, Changes) and isinstance(last, Changes):
+            last.add(segment)
+        else:
+            joined.append(segment)
+    return joined
+
+
+def _without_audits(superseded: Sequence[Segment]) -> list[Segment]:
+    """The same without the snapshots that only compare: one that is read later finds what they did."""
+    if AUDIT not in superseded:
+        return [*superseded]
+    first = superseded.index(AUDIT) - 1
+    said = [segment for segment in superseded[first:] if isinstance(segment, Changes)]
+    return _joined([*superseded[:first], *said])
+
+
+def _what_stays(superseded: Sequence[Segment]) -> list[Segment]:
     """Of segments that a whole snapshot replaces: the explicit deletes, and the end of a snapshot begun elsewhere."""
     stays: list[Segment] = []
     begun = superseded.index(BEGIN) if BEGIN in superseded else len(superseded)

@@ -87,6 +87,7 @@ class Replica:
             self._sweep(latest)
             if self._auditing and self._staged is not None:
                 self._staged.clear()
+        self.revision = max(self.revision, changes.revision)
         shelf_of = self.shelves.of
         for key, new in latest.items():
             shelf = shelf_of(key)

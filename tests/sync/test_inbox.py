@@ -7,7 +7,7 @@ import pytest
 
 from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.model.runtime import Doorbell, RealRuntime
-from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
+from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
 
 SOON = 10.0
 
@@ -207,6 +207,78 @@ def test_G9_snapshots_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
         inbox.abort() if number % 3 else inbox.complete()
         inbox.put(put("a", revision=number))
     assert told(inbox.take()) == [BEGIN, ["a"], COMPLETE, "+a"]
+
+
+def test_G9_keys_that_come_and_go_behind_a_snapshot_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
+    inbox.knows = {"told", "held"}.__contains__
+    inbox.begin()
+    inbox.chunk([Entry(key, b"v", 1) for key in ("told", "read")])
+    inbox.complete()
+    inbox.put(gone("told", "held", "read", revision=2))
+    most = 0
+    for number in range(20_000):
+        inbox.put(put(f"k{number}", revision=number))
+        inbox.put(gone(f"k{number}", revision=number + 3))
+        changes = inbox._segments[-1]
+        assert isinstance(changes, Changes)
+        most = max(most, len(changes.latest))
+    assert most < 3000
+    [*_, changes] = inbox.take()
+    assert isinstance(changes, Changes)
+    assert {"told", "held", "read"} <= changes.latest.keys()
+    assert changes.revision > 17_000, "the newest forgotten delete is seen, if not told"
+
+
+def test_G9_deletes_before_snapshots_that_nobody_takes_are_kept_only_of_what_somebody_has(
+    inbox: Inbox,
+) -> None:
+    inbox.knows = "told".__eq__
+    for number in range(100):
+        inbox.begin()
+        inbox.chunk([Entry(key, b"v", 1) for key in ("told", f"k{number}")])
+        inbox.complete()
+        inbox.put(gone("told", f"k{number}", revision=2))
+    inbox.begin()
+    inbox.complete()
+    assert told(inbox.take()) == ["-told", BEGIN, COMPLETE]
+
+
+def test_G9_audits_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
+    inbox.knows = "told".__eq__
+    for number in range(1000):
+        inbox.put(put("a", "b", revision=number))
+        inbox.put(gone("told", f"x{number}", revision=number))
+        inbox.begin(audit=True)
+        inbox.chunk([Entry("a", b"v", number)])
+        inbox.put(put("c", revision=number))
+        inbox.abort() if number % 3 else inbox.complete()
+        inbox.put(gone("b", revision=number))
+        assert len(inbox._segments) <= 7
+    segments = told(inbox.take())
+    assert segments[1:] == [BEGIN, AUDIT, ["a"], "+c", COMPLETE, "-b"]
+    assert set(str(segments[0]).split()) == {"+a", "+b", "-told", "+c"}
+
+
+def test_a_snapshot_that_was_read_anew_outlives_the_audits_after_it(inbox: Inbox) -> None:
+    inbox.begin()
+    inbox.chunk([Entry("a", b"1")])
+    inbox.complete()
+    inbox.put(put("b"))
+    for _ in range(2):
+        inbox.begin(audit=True)
+        inbox.chunk([Entry("a", b"1")])
+        inbox.complete()
+        inbox.put(gone("a"))
+    assert told(inbox.take()) == [BEGIN, ["a"], COMPLETE, "+b -a", BEGIN, AUDIT, ["a"], COMPLETE, "-a"]
+
+
+def test_an_audit_that_breaks_off_leaves_what_the_stream_said_in_one(inbox: Inbox) -> None:
+    inbox.put(put("a", "b"))
+    inbox.begin(audit=True)
+    inbox.put(Batch([Entry("c", b"1", 2), Gone("b", 2)], cleared=True))
+    inbox.abort()
+    inbox.put(put("d"))
+    assert told(inbox.take()) == ["cleared +c -b +d"]
 
 
 def test_G6_a_batch_is_never_divided(inbox: Inbox, bell: Doorbell) -> None:
