@@ -1,0 +1,107 @@
+"""What a host wrote is waited for until its copy shows it, and costs no memory by the write."""
+
+from __future__ import annotations
+
+import pytest
+
+from datasync_core.model.entries import Batch, Delete, Entry, Gone, Put
+from datasync_core.model.runtime import RealRuntime
+from datasync_core.sync.expected import Expected
+from datasync_core.sync.inbox import Inbox
+from datasync_core.sync.replica import Replica
+
+
+class Feed:
+    """A copy that is fed by hand."""
+
+    def __init__(self, *keys: str) -> None:
+        runtime = RealRuntime()
+        self.inbox = Inbox(runtime, runtime.doorbell())
+        self.replica = Replica(["a/"])
+        self.inbox.knows = lambda key: self.replica.shelves.peek(key) is not None
+        self.expected = Expected(self.inbox, self.replica, runtime)
+        self.read(*keys)
+
+    def read(self, *keys: str) -> None:
+        self.inbox.begin()
+        self.inbox.chunk([Entry(key, b"v", 1) for key in keys])
+        self.inbox.complete()
+        self.take()
+
+    def tell(self, *changes: Entry | Gone) -> None:
+        self.inbox.put(Batch(list(changes)))
+
+    def take(self) -> None:
+        self.replica.apply(self.inbox.take())
+        self.replica.settle()
+        self.inbox.settle()
+
+
+@pytest.fixture
+def feed() -> Feed:
+    return Feed("a/here")
+
+
+def test_a_put_is_expected_until_the_copy_has_its_revision(feed: Feed) -> None:
+    assert feed.expected.is_empty()
+    feed.expected.wrote([Put("a/new", b"v")], 5)
+    feed.tell(Entry("a/x", b"v", 4))
+    feed.take()
+    assert not feed.expected.is_empty()
+    feed.tell(Entry("a/new", b"v", 5))
+    feed.take()
+    assert feed.expected.is_empty()
+
+
+def test_writes_told_out_of_order_are_expected_up_to_the_newest(feed: Feed) -> None:
+    feed.expected.wrote([Put("a/2", b"v")], 6)
+    feed.expected.wrote([Put("a/1", b"v")], 5)
+    feed.tell(Entry("a/1", b"v", 5))
+    feed.take()
+    assert not feed.expected.is_empty()
+
+
+def test_a_put_that_another_deleted_unseen_is_not_waited_for(feed: Feed) -> None:
+    feed.expected.wrote([Put("a/new", b"v")], 5)
+    feed.tell(Entry("a/new", b"v", 5))
+    feed.tell(Gone("a/new", 6))
+    feed.take()
+    assert feed.expected.is_empty()
+
+
+def test_a_delete_is_expected_where_there_is_something_to_delete(feed: Feed) -> None:
+    feed.expected.wrote([Delete("a/never")], 5)
+    assert feed.expected.is_empty()
+    feed.expected.wrote([Delete("a/here")], 6)
+    assert not feed.expected.is_empty()
+    feed.tell(Gone("a/here", 3))
+    feed.take()
+    assert feed.expected.is_empty(), "another deleted it before: there will be no word of ours"
+
+
+def test_what_nothing_watches_is_not_expected(feed: Feed) -> None:
+    feed.expected.wrote([Put("b", b"v"), Delete("c")], 5)
+    assert feed.expected.is_empty()
+
+
+def test_a_snapshot_begun_later_shows_what_was_written(feed: Feed) -> None:
+    feed.expected.wrote([Put("a/new", b"v"), Delete("a/here")], 50)
+    feed.read("a/here", "a/new")
+    assert feed.expected.is_empty()
+
+
+def test_G9_a_million_writes_that_nobody_reads_back_are_not_remembered_one_by_one(feed: Feed) -> None:
+    for number in range(1, 20_000):
+        feed.expected.wrote([Put(f"a/{number}", b"v")], 2 * number)
+        feed.expected.wrote([Delete(f"a/{number}"), Delete("a/here")], 2 * number + 1)
+    assert feed.expected._deletes.keys() == {"a/here"}
+    assert not feed.expected.is_empty()
+
+
+def test_G9_deletes_that_were_seen_are_forgotten_though_nobody_asks() -> None:
+    feed = Feed(*(f"a/{number}" for number in range(5000)))
+    for number in range(5000):
+        feed.expected.wrote([Delete(f"a/{number}")], number + 2)
+        feed.tell(Gone(f"a/{number}", number + 2))
+        feed.take()
+        assert len(feed.expected._deletes) <= 1001
