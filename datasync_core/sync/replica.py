@@ -100,8 +100,7 @@ class Replica:
                 self._staged.pop(key, None)
             if new.gone:
                 if old is not None:
-                    del shelf.entries[key]
-                    self._note(shelf, key, old)
+                    self._note(shelf, key, self.shelves.remove(shelf, key))
                 else:
                     self.buried.append((shelf, key))
                 self.inferred.discard(key)
@@ -211,7 +210,7 @@ class Replica:
                 if entry._mark != mark and ((new := present.get(key)) is None or new.gone)
             ]
             for key in absent:
-                self._note(shelf, key, shelf.entries.pop(key))
+                self._note(shelf, key, self.shelves.remove(shelf, key))
                 self.inferred.add(key)
 
     def _abort(self) -> None:

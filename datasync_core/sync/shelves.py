@@ -39,11 +39,11 @@ class Shelves:
         self._by_directory: dict[str, Shelf | None] = {}
 
     def of(self, key: str) -> Shelf | None:
-        """The shelf of a key, or None where nothing watches it; remembers the key."""
+        """The shelf of a key, or None where nothing watches it; remembers the key while it is there."""
         shelf = self._by_key.get(key)
         if shelf is None:
             shelf = self.find(key)
-            if shelf is not None:
+            if shelf is not None and key in shelf.entries:
                 if len(self._by_key) >= _MEMO:
                     self._by_key.clear()
                 self._by_key[key] = shelf
@@ -63,6 +63,11 @@ class Shelves:
             memo.clear()
         memo[directory] = shelf
         return shelf
+
+    def remove(self, shelf: Shelf, key: str) -> Entry:
+        """Take the entry of a key off its shelf, and remember the key no more."""
+        self._by_key.pop(key, None)
+        return shelf.entries.pop(key)
 
     def peek(self, key: str) -> Entry | None:
         """The entry of a key, for any thread: touches no memo."""

@@ -60,12 +60,25 @@ def test_G9_what_is_remembered_is_bounded(monkeypatch) -> None:
     sizes = []
     for number in range(1000):
         key = f"a/{number}/x"
-        shelf = found.of(key)
-        assert shelf is not None
-        assert shelf.path == "a/"
+        shelf = found.all["a/"]
+        shelf.entries[key] = Entry(key, b"v")
+        assert found.of(key) is shelf
         assert found.of(f"b{number}/x") is None
         sizes.append(len(found._by_key) + len(found._by_directory))
     assert max(sizes) <= 128
+
+
+def test_G9_a_key_is_remembered_only_while_it_is_there() -> None:
+    found = Shelves(["a/"])
+    shelf = found.of("a/1")
+    assert shelf is not None
+    assert not found._by_key
+    shelf.entries["a/1"] = entry = Entry("a/1", b"v")
+    assert found.of("a/1") is shelf
+    assert "a/1" in found._by_key
+    assert found.remove(shelf, "a/1") is entry
+    assert not found._by_key
+    assert not shelf.entries
 
 
 def test_a_lookup_does_not_grow_with_the_number_of_paths() -> None:
