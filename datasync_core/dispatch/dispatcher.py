@@ -22,6 +22,7 @@ from datasync_core.dispatch.ledger import Ledger
 from datasync_core.dispatch.states import PluginState, describe, is_beginning, state_of
 from datasync_core.model.errors import said
 from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.keys import shown
 from datasync_core.model.runtime import Doorbell, Runtime
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
@@ -45,7 +46,7 @@ class Dispatcher:
         self.stopping = False
         self._doorbell = doorbell
         self._lanes: list[Lane] = []
-        self._inboxes: list[tuple[Inbox, Replica]] = []
+        self._inboxes: list[tuple[str, Inbox, Replica]] = []
         self._ledgers: dict[Shelf, list[tuple[Ledger, Lane]]] = {}
         self._order: dict[Lane, int] = {}
         self._unsettled: set[Lane] = set()
@@ -53,7 +54,6 @@ class Dispatcher:
         self._faults = FaultLog(runtime)
         self._telling: int | None = None  # the thread that tells the observers, while it does
         self._wishes: dict[str, str] = {}  # who asks for a resync, and why; under the lock
-        self._traced: dict[str, str] = {}
         self._waiters: set[Doorbell] = set()
         self._lock = runtime.lock()  # guards _waiters and _wishes
         self._delta: frozenset[str] = frozenset()
@@ -62,11 +62,11 @@ class Dispatcher:
     def install(
         self,
         lanes: Sequence[Lane],
-        inboxes: Iterable[tuple[Inbox, Replica]],
+        inboxes: Iterable[tuple[str, Inbox, Replica]],
         delta: frozenset[str] = frozenset(),
         counts: Counts | None = None,
     ) -> None:
-        """Say what is driven, before the first turn: lanes in DAG order.
+        """Say what is driven, before the first turn: lanes in DAG order, and each store's name, inbox and copy.
 
         ``delta`` names the plugins that a reconnect brings only the difference; ``counts`` keeps what each applied.
         """
@@ -135,7 +135,7 @@ class Dispatcher:
 
     def is_settled(self) -> bool:
         """Whether nothing is due or pending that would go on by itself."""
-        waiting = self._has_news() or not all(inbox.is_empty() for inbox, _ in self._inboxes)
+        waiting = self._has_news() or not all(inbox.is_empty() for _, inbox, _ in self._inboxes)
         return self.settled and not waiting
 
     # The dispatcher's thread
@@ -257,16 +257,16 @@ class Dispatcher:
     def _take(self) -> set[Lane]:
         """Empty the inboxes into the replicas; the lanes that this concerns."""
         concerned: set[Lane] = set()
-        for inbox, replica in self._inboxes:
+        for store, inbox, replica in self._inboxes:
             segments = inbox.take()
             if not segments:
                 continue
             before = replica.snapshots
             replica.apply(segments)
             if replica.went_back is not None:
-                self._report_history(replica.went_back)
+                self._report_history(store, *replica.went_back)
             if replica.audited is not None:
-                concerned.update(self._repair(replica, *replica.audited))
+                concerned.update(self._repair(store, replica, *replica.audited))
             elif replica.snapshots > before > 0:
                 concerned.update(self._plan(replica, "reconnect"))
             for shelf in replica.touched:
@@ -281,17 +281,20 @@ class Dispatcher:
             inbox.settle()
         return concerned
 
-    def _report_history(self, went_back: tuple[str, int, int]) -> None:
-        key, before, now = went_back
-        text = f"{key} went back from revision {before} to {now}: the store has another history (a restored backup?)"
-        self.report(Fault(FaultKind.STORE_WENT_BACK, text, key=key))
+    def _report_history(self, store: str, key: str, before: int, now: int) -> None:
+        text = (
+            f"store {store}: {shown(key)} went back from revision {before} to {now}:"
+            " it has another history (a restored backup?)"
+        )
+        self.report(Fault(FaultKind.STORE_WENT_BACK, text, store=store, key=key))
 
-    def _repair(self, replica: Replica, differed: int, missed: int) -> list[Lane]:
+    def _repair(self, store: str, replica: Replica, differed: int, missed: int) -> list[Lane]:
         """An audit was made; where the copy was wrong, those who read it are resynced."""
         if not differed:
             return []
-        text = f"an audit found {differed} keys that differ from the copy; {missed} of them are old news"
-        self.report(Fault(FaultKind.AUDIT, text))
+        keys = "1 key that differs" if differed == 1 else f"{differed} keys that differ"
+        text = f"store {store}: an audit found {keys} from the copy, {missed} of them older than its newest change"
+        self.report(Fault(FaultKind.AUDIT, text, store=store))
         return self._plan(replica, "audit")
 
     def _plan(self, replica: Replica, reason: str) -> list[Lane]:
@@ -354,7 +357,7 @@ class Dispatcher:
 
     def _is_settled(self) -> bool:
         """Whether nothing would go on by itself. Lanes come in DAG order, so what one requires was looked at before."""
-        if not all(replica.synced and inbox.is_empty() for inbox, replica in self._inboxes):
+        if not all(replica.synced and inbox.is_empty() for _, inbox, replica in self._inboxes):
             return False
         restless: set[Lane] = set()
         for lane in sorted(self._unsettled, key=self._order.__getitem__):

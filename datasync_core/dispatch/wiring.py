@@ -95,7 +95,7 @@ def wire(
         feed.inbox.knows = _knower(feed.replica, bound, lanes, store)
     connect(lanes, requires)
     delta = frozenset(plugin.name for plugin, place in bound.items() if place.delta)
-    inboxes = [(feed.inbox, feed.replica) for feed in feeds.values()]
+    inboxes = [(store, feed.inbox, feed.replica) for store, feed in feeds.items()]
     dispatcher.install(list(lanes.values()), inboxes, delta, counts)
     return Wiring(feeds, lanes)
 

@@ -84,11 +84,12 @@ def test_what_the_stream_missed_is_found_repaired_and_said():
         assert plugin.heard.wait(SOON)
         store.deaf = False
         assert host.wait(SOON)
-        faults = [fault["text"] for fault in host.status()["faults"]]
+        faults = [fault for fault in host.status()["faults"] if fault["kind"] == "audit"]
     assert plugin.values == {"1": "y", "3": "z"}
     reason, changes = next(call for call in plugin.calls if call[0] == "audit")
     assert (reason, changes[0]) == ("audit", ("DELETE", "2"))
-    assert faults[0].startswith("an audit found 3 keys that differ from the copy")
+    assert faults[0]["store"] == "main"
+    assert faults[0]["text"].startswith("store main: an audit found 3 keys that differ from the copy")
 
 
 def test_an_audit_that_finds_nothing_tells_nobody():
