@@ -126,9 +126,8 @@ class VirtualRuntime:
     def close(self) -> None:
         """End every thread."""
         self._closed = True
-        for thread in self._threads:
-            while thread.is_alive():
-                self._run(thread)
+        while self._threads:  # each leaves when it has ended, and may start another until then
+            self._run(self._threads[0])
 
     def __enter__(self) -> Self:
         return self
