@@ -23,7 +23,7 @@ class FaultLog:
 
     def __init__(self, runtime: Runtime) -> None:
         self.latest: deque[Fault] = deque(maxlen=KEPT)
-        """The latest faults; any thread may read a copy."""
+        """The latest faults, without their causes; any thread may read a copy."""
         self._runtime = runtime
         self._untold: deque[Fault] = deque(maxlen=UNTOLD)
         self._traced: dict[str, str] = {}
@@ -31,7 +31,9 @@ class FaultLog:
     def add(self, fault: Fault) -> None:
         """Log a fault, with its time, and keep it."""
         fault = evolve(fault, time=self._runtime.time())
-        self.latest.append(fault)
+        self.latest.append(
+            evolve(fault, cause=None)
+        )  # an exception holds frames, and these all that a hook had
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
         log.log(level, "%s", fault.text, exc_info=trace, extra={"fault": str(fault.kind)})
