@@ -31,9 +31,8 @@ class FaultLog:
     def add(self, fault: Fault) -> None:
         """Log a fault, with its time, and keep it."""
         fault = evolve(fault, time=self._runtime.time())
-        self.latest.append(
-            evolve(fault, cause=None)
-        )  # an exception holds frames, and these all that a hook had
+        # An exception holds the frames that it came through, and these all that a hook had in its hands.
+        self.latest.append(evolve(fault, cause=None))
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
         log.log(level, "%s", fault.text, exc_info=trace, extra={"fault": str(fault.kind)})
