@@ -142,10 +142,9 @@ class Lane:
         if self.failed is not None or self.missing is not None:
             return None
         moments = self.attempts.moments(resync=self.resync is not None)
-        if self.trouble is None:
-            moments += [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
-            if self.held_since is not None:
-                moments.append(self.held_since + self._patience.hold)
+        moments += [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
+        if self.held_since is not None:
+            moments.append(self.held_since + self._patience.hold)
         return min((moment for moment in moments if moment > since), default=None)
 
     def keys(self) -> int:

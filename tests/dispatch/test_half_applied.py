@@ -176,3 +176,36 @@ def test_the_gate_closes_for_a_key_that_was_set_aside_and_has_changed():
     middle.fail_on = {}
     harness.put("a/1", "y")
     assert harness.in_sync()
+
+
+def test_deletes_that_wait_go_in_the_end_also_after_a_call_that_raised():
+    plugin = Recording("a/")
+    harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
+    harness.commit({"a/1": "x", "b/1": "x"})
+    plugin.fail = [ValueError("half way")]
+    harness.commit({"a/1": "y", "b/1": "y"})
+    harness.delete("a/1")  # waits for the user, whose change waits for this
+    harness.advance(2)
+    assert harness.settle() is not None, "nobody would come back"
+    harness.advance(PATIENCE.hold)
+    assert [(call.plugin, call.changes) for call in harness.calls[-2:]] == [
+        ("p", [("DELETE", "a/1", None, "x")]),
+        ("user", [("UPDATE", "b/1", "y", "x")]),
+    ]
+    assert harness.in_sync()
+
+
+def test_a_key_set_aside_is_tried_again_also_after_a_call_that_raised():
+    plugin = Recording("a/")
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/2": Retry("later", 20)}
+    harness.put("a/2", "x")
+    plugin.fail_on = {}
+    plugin.fail = [ValueError("half way")]
+    harness.put("a/1", "x")
+    harness.put("a/1", b"\xff")  # nothing is left to try again but what was set aside
+    harness.advance(5)
+    assert harness.settle() is not None, "nobody would come back"
+    harness.advance(20)
+    assert harness.calls[-1].changes == [("CREATE", "a/2", "x", None)]
+    assert harness.state("p").state == "in_sync"
