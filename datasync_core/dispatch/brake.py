@@ -35,7 +35,7 @@ class Brake:
         """
         if self.tripped is not None:
             if not self._is_too_much(self.tripped - _present(ledgers), self.tripped):
-                self.release(ledgers)
+                self._let_go(ledgers)
             return None
         self.at_start = first and self.expected > 0
         if self.at_start:
@@ -58,9 +58,13 @@ class Brake:
                     ledger.freeze(key, "gone without having been deleted", Ice.HELD)
 
     def release(self, ledgers: Collection[Ledger]) -> None:
-        """Let what is held go: from now on these are removals like any other."""
+        """Let what is held go: from now on these are removals like any other. Of an earlier life's no more than that."""
+        if self.tripped is not None:
+            self.expected = min(self.expected, _present(ledgers))
+        self._let_go(ledgers)
+
+    def _let_go(self, ledgers: Collection[Ledger]) -> None:
         self.tripped = None
-        self.expected = 0
         for ledger in ledgers:
             ledger.let_go()
 

@@ -227,3 +227,18 @@ def test_G10_the_brake_of_one_plugin_holds_nobody_else():
     harness.clear()
     assert deletes(harness, "one") == 1
     assert deletes(harness, "many") == 0
+
+
+def test_G10_a_release_before_the_first_resync_covers_what_was_shown_and_no_more():
+    low, high = Recording("c/"), Recording("a/", requires=["low"])
+    low.fail = [ValueError("not yet")] * 1000
+    harness = Harness(low=low, high=high, paused=True, expected={"high": 60})
+    harness.commit({f"a/{number}": "x" for number in range(25)})
+    assert harness.state("high").state == "held"
+    harness.release("high")
+    assert harness.state("high").state == "waiting"
+    harness.clear()
+    low.fail = []
+    harness.advance(100)
+    assert harness.calls_of("high") == []
+    assert harness.state("high").state == "held"

@@ -576,7 +576,7 @@ class Oracle:
             keys, present = shadow.character.brake, len(shadow.content)
             if shadow.braked is not None:
                 if not _too_much(shadow.braked - present, shadow.braked, keys):
-                    shadow.release()
+                    shadow.recover()
             elif not shadow.succeeded and shadow.expected:
                 if _too_much(shadow.expected - present, shadow.expected, keys):
                     shadow.braked, shadow.at_start = shadow.expected, True

@@ -171,7 +171,12 @@ class Shadow:
 
     def release(self) -> None:
         """What is held, and what would be next, are removals like any other."""
+        if self.braked is not None:
+            self.expected = min(self.expected, len(self.content))
+        self.recover()
+
+    def recover(self) -> None:
+        """What was gone is there again, or enough of it."""
         self.braked = None
         self.at_start = False
-        self.expected = 0
         self.inferred.clear()
