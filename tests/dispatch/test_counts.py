@@ -1,0 +1,170 @@
+"""What the brake knows of an earlier life of the host: how many keys each plugin had applied (G10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from datasync_core import Delete, Host, Put
+from datasync_core.dispatch.counts import PAUSE, Counts
+from datasync_core.testing import VirtualRuntime
+from datasync_transports.memory import MemoryTransport
+from tests.dispatch.recording import Recording
+
+TWENTY = [f"a/{number}" for number in range(20)]
+
+
+@frozen
+class Life:
+    """One life of a host with the plugin ``p``. One that is left without `stop` was killed."""
+
+    host: Host
+    runtime: VirtualRuntime
+    store: MemoryTransport
+
+    def state(self) -> str:
+        return self.host.states()["p"].state
+
+    def write(self, keys: Iterable[str]) -> None:
+        self.host.publisher().commit([Put(key, b"x") for key in keys])
+        self.settle()
+
+    def delete(self, keys: Iterable[str]) -> None:
+        self.host.publisher().commit([Delete(key) for key in keys])
+        self.settle()
+
+    def settle(self) -> None:
+        """Deliver what is to be delivered, and give the counts the time to be written."""
+        self.runtime.run(2 * PAUSE)
+
+    def stop(self) -> None:
+        assert self.host.stop(60)
+
+
+@contextmanager
+def life(file: Path, keys: Iterable[str], plugin: Recording | None = None) -> Iterator[Life]:
+    with VirtualRuntime() as runtime:
+        store = MemoryTransport()
+        store.clock, store.doorbell = runtime.monotonic, runtime.doorbell
+        host = Host(store, {"p": plugin or Recording()}, runtime=runtime)
+        host._counts = Counts(file)
+        if keys:
+            host.publisher().commit([Put(key, b"x") for key in keys])
+        host.start()
+        one = Life(host, runtime, store)
+        one.settle()
+        yield one
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "counts.json"
+
+
+def test_G10_the_counts_of_a_host_that_was_killed_are_there(file: Path) -> None:
+    with life(file, TWENTY) as first:
+        first.write(["a/20", "a/21"])
+    assert json.loads(file.read_text()) == {"p": 22}
+    with life(file, []) as second:
+        assert second.state() == "held"
+
+
+def test_G10_a_life_in_which_the_brake_held_keeps_the_counts_of_the_one_before(file: Path) -> None:
+    with life(file, TWENTY):
+        pass
+    for _ in range(2):
+        with life(file, ["a/1"]) as mistaken:
+            assert mistaken.state() == "held"
+            mistaken.stop()
+    assert json.loads(file.read_text()) == {"p": 20}
+    with life(file, TWENTY) as right:
+        assert right.state() == "in_sync"
+
+
+def test_G10_deletes_that_a_plugin_was_told_lower_its_count(file: Path) -> None:
+    with life(file, TWENTY) as first:
+        first.delete(TWENTY[5:])
+    assert json.loads(file.read_text()) == {"p": 5}
+    with life(file, TWENTY[:5]) as second:
+        assert second.state() == "in_sync"
+
+
+def test_G10_deletes_that_a_plugin_failed_on_do_not_lower_its_count(file: Path) -> None:
+    plugin = Recording()
+    with life(file, TWENTY, plugin) as first:
+        plugin.fail = [ValueError("in use")] * 1000
+        first.delete(TWENTY)
+    assert json.loads(file.read_text()) == {"p": 20}
+    with life(file, []) as second:
+        assert second.state() == "held"
+
+
+def test_G10_held_removals_do_not_lower_the_count(file: Path) -> None:
+    with life(file, TWENTY) as first:
+        first.store.clear()
+        first.settle()
+        assert first.state() == "held"
+        first.stop()
+    assert json.loads(file.read_text()) == {"p": 20}
+    with life(file, []) as second:
+        assert second.state() == "held"
+
+
+def test_G10_keys_that_were_all_deleted_leave_no_count_behind(file: Path) -> None:
+    with life(file, TWENTY) as first:
+        first.delete(TWENTY)
+    assert json.loads(file.read_text()) == {"p": 0}
+    with life(file, []) as second:
+        assert second.state() == "in_sync"
+
+
+def test_G10_a_release_at_the_start_ends_the_count_of_the_earlier_life(file: Path) -> None:
+    with life(file, TWENTY):
+        pass
+    with life(file, []) as emptied:
+        emptied.host.release("p")
+        emptied.settle()
+        assert emptied.state() == "in_sync"
+    assert json.loads(file.read_text()) == {"p": 0}
+    with life(file, []) as again:
+        assert again.state() == "in_sync"
+
+
+def test_counts_of_plugins_that_do_not_run_now_stay(file: Path) -> None:
+    file.write_text('{"other": 7}')
+    with life(file, TWENTY):
+        pass
+    assert json.loads(file.read_text()) == {"other": 7, "p": 20}
+
+
+def test_counts_that_cannot_be_written_are_said_once_and_written_later(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = file.with_name("counts.json.new")
+    folder.mkdir()  # where the fresh file would be
+    with life(file, TWENTY) as first:
+        for number in range(20, 25):
+            first.write([f"a/{number}"])
+        assert not file.exists()
+        assert [record.getMessage() for record in caplog.records if "counts.json" in record.getMessage()] == [
+            f"{file} cannot be written ([Errno 21] Is a directory: '{folder}'):"
+            " after a restart the brake knows older counts"
+        ]
+        folder.rmdir()
+        first.write(["a/25"])
+    assert json.loads(file.read_text()) == {"p": 26}
+
+
+def test_counts_are_not_written_where_nothing_changed(file: Path) -> None:
+    with life(file, TWENTY) as first:
+        file.unlink()
+        first.write(TWENTY)  # the same bytes
+        first.host.resync("p")
+        first.settle()
+        assert first.state() == "in_sync"
+        assert not file.exists()
