@@ -151,10 +151,9 @@ def test_counts_that_cannot_be_written_are_said_once_and_written_later(
         for number in range(20, 25):
             first.write([f"a/{number}"])
         assert not file.exists()
-        assert [record.getMessage() for record in caplog.records if "counts.json" in record.getMessage()] == [
-            f"{file} cannot be written ([Errno 21] Is a directory: '{folder}'):"
-            " after a restart the brake knows older counts"
-        ]
+        [said] = [text for record in caplog.records if "counts.json" in (text := record.getMessage())]
+        assert said.startswith(f"{file} cannot be written (")
+        assert said.endswith("after a restart the brake knows older counts")
         folder.rmdir()
         first.write(["a/25"])
     assert json.loads(file.read_text()) == {"p": 26}
