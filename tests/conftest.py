@@ -1,20 +1,30 @@
 """What holds for every test: nothing is left behind, nothing is skipped in CI, one hash seed is told.
 
 `program` finds the programs that tests drive: on PATH, else from Debian's packages where that is allowed.
+`redis_server` and `zookeeper_server` are real ones (`tests/servers`), begun when a test first asks.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.servers.redis import Redis
+    from tests.servers.server import Server
+    from tests.servers.zookeeper import ZooKeeper
+
+S = TypeVar("S", bound="Server")
+SERVERS = pytest.StashKey["list[Server]"]()
+"""Servers that all tests of a worker share: not left behind by the test that began or restarted one."""
 
 GRACE = 5.0
 """Seconds that threads and processes have to end after a test; a test that cleans up uses none of them."""
@@ -41,7 +51,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(autouse=True)
-def leaves_nothing_behind() -> Iterator[None]:
+def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test whose threads or child processes outlive it."""
     threads, children = set(threading.enumerate()), _children()
     yield
@@ -50,7 +60,7 @@ def leaves_nothing_behind() -> Iterator[None]:
         thread.join(max(deadline - time.monotonic(), 0))
     left = [thread.name for thread in set(threading.enumerate()) - threads]
     assert not left, f"this test leaves threads behind: {', '.join(sorted(left))}"
-    processes = _children() - children
+    processes = _children() - children - {server.pid for server in request.config.stash.get(SERVERS, [])}
     assert not processes, f"this test leaves child processes behind: {', '.join(map(_command, processes))}"
 
 
@@ -79,19 +89,38 @@ def program() -> Callable[[str, str], str]:
 
     Found on PATH, else installed from Debian's ``package`` when this is root, else the test is skipped.
     """
+    from tests.servers.programs import find_program
+
     return find_program
 
 
-def find_program(name: str, package: str) -> str:
-    """See the fixture `program`."""
-    if (found := shutil.which(name)) is not None:
-        return found
-    if os.geteuid() == 0 and (apt := shutil.which("apt-get")) is not None:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in ([apt, "update", "-q"], [apt, "install", "-qy", "--no-install-recommends", package]):
-            subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
-            )
-        if (found := shutil.which(name)) is not None:
-            return found
-    pytest.skip(f"{name} is not on PATH; install the Debian package {package}")
+@pytest.fixture(scope="session")
+def shared() -> Iterator[ExitStack]:
+    """What lives until this worker's last test: servers entered here are left behind by no test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def redis_server(
+    request: pytest.FixtureRequest, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory
+) -> Redis:
+    """One Redis for all tests of this worker, which keeps nothing on the disk: each test has a prefix of its own."""
+    from tests.servers.redis import Redis
+
+    return _share(request, shared, Redis(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="session")
+def zookeeper_server(
+    request: pytest.FixtureRequest, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory
+) -> ZooKeeper:
+    """One ZooKeeper for all tests of this worker: each test has a root of its own."""
+    from tests.servers.zookeeper import ZooKeeper
+
+    return _share(request, shared, ZooKeeper(tmp_path_factory.mktemp("zookeeper")))
+
+
+def _share(request: pytest.FixtureRequest, shared: ExitStack, server: S) -> S:
+    request.config.stash.setdefault(SERVERS, []).append(server)
+    return shared.enter_context(server)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import conftest
+from tests.servers.programs import find_program
 
 BROKEN = """
 import subprocess, sys, threading
@@ -79,7 +80,7 @@ def test_a_test_that_leaves_something_behind_or_is_skipped_in_CI_fails(tmp_path:
 def test_a_program_is_found_on_PATH(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _script(tmp_path / "drive", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert conftest.find_program("drive", "drive-server") == str(tmp_path / "drive")
+    assert find_program("drive", "drive-server") == str(tmp_path / "drive")
 
 
 def test_a_program_that_is_missing_is_installed_by_root(
@@ -89,7 +90,7 @@ def test_a_program_that_is_missing_is_installed_by_root(
     _script(tmp_path / "apt-get", f'[ "$4" != drive-server ] || cp "$0" {tmp_path}/drive-program')
     monkeypatch.setenv("PATH", path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert conftest.find_program("drive-program", "drive-server") == str(tmp_path / "drive-program")
+    assert find_program("drive-program", "drive-server") == str(tmp_path / "drive-program")
 
 
 def test_a_program_that_cannot_be_had_skips_the_test_and_names_the_package(
@@ -100,7 +101,7 @@ def test_a_program_that_cannot_be_had_skips_the_test_and_names_the_package(
     for user in (0, 1000):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(pytest.skip.Exception, match="install the Debian package drive-server"):
-            conftest.find_program("drive-program", "drive-server")
+            find_program("drive-program", "drive-server")
 
 
 def _script(path: Path, body: str) -> None:
