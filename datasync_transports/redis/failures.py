@@ -1,0 +1,131 @@
+"""What redis-py's errors mean to a host, in a sentence each."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions
+
+from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
+
+CLUSTER = "belongs to a Redis Cluster, which is not supported yet; name a single server, or Sentinels"
+REPLICA = "is a replica, which takes no writes; name its master, or Sentinels with service="
+_OLD = "does not speak RESP3 (HELLO 3): Redis 6 or later is needed, or Valkey, and no proxy in between that knows less"
+_TLS_HERE = "if it speaks TLS, write rediss://"
+
+
+@contextmanager
+def explained(where: str, user: str | None = None) -> Iterator[None]:
+    """Turn errors of the library into those of the SPI, chained and naming the store; ``user``: who we say we are."""
+    try:
+        yield
+    except (exceptions.RedisError, OSError) as error:
+        raise meaning(where, error, user) from error
+
+
+def meaning(where: str, error: Exception, user: str | None = None, command: str = "") -> StoreError:
+    """The error as the host understands it; ``command``: what was asked, where that is known."""
+    who = user or "default"
+    said = str(error).rstrip(".")
+    if isinstance(error, exceptions.NoPermissionError):
+        return Misconfigured(f"{where}: {_right(said, who, command)}")
+    if isinstance(error, exceptions.AuthenticationError):
+        if "invalid" in said.lower():
+            return AuthenticationFailed(
+                f"{where} refused the user {who} with this password, or has it disabled"
+            )
+        return AuthenticationFailed(
+            f"{where} asks for a password; write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
+        )
+    if isinstance(error, exceptions.BusyLoadingError):
+        return ConnectionLost(f"{where} is still loading its data")
+    if isinstance(error, exceptions.ReadOnlyError):
+        return ConnectionLost(f"{where} {REPLICA}")
+    if isinstance(error, exceptions.MasterDownError):
+        return ConnectionLost(f"{where} is a replica that has lost its master")
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return StoreError(f"{where} has no memory left for writes (maxmemory); nothing was written")
+    if isinstance(error, exceptions.ClusterError | exceptions.MovedError | exceptions.AskError):
+        return Misconfigured(f"{where} {CLUSTER}")
+    if isinstance(error, exceptions.InvalidResponse):
+        return Misconfigured(f"{where} does not answer as Redis does; {_TLS_HERE}")
+    if isinstance(error, exceptions.ResponseError):
+        return _refusal(where, said)
+    return _loss(where, error, said)
+
+
+def _right(said: str, who: str, command: str) -> str:
+    """Which right is missing, and how it is given."""
+    if "key" in said and "command" not in said:
+        return f"the user {who} may not read or write these keys; give it the right, as in ACL SETUSER {who} ~PREFIX*"
+    named = re.search(r"run the '([^']+)' command", said)
+    right = named[1] if named and "subcommand" not in said else command or "the command"
+    asked = right.upper().replace("|", " ")
+    return f"the user {who} may not use {asked}; give it the right: ACL SETUSER {who} +{right}"
+
+
+def _refusal(where: str, said: str) -> StoreError:
+    """The server answered with an error of no class of its own."""
+    lower = said.lower()
+    if (
+        "noproto" in lower
+        or "unsupported protocol" in lower
+        or ("unknown command" in lower and "hello" in lower)
+    ):
+        return Misconfigured(f"{where} {_OLD}")
+    if "db index" in lower:
+        return Misconfigured(f"{where} has no database of that number; see its setting databases")
+    if "unknown command" in lower or "unknown subcommand" in lower or "syntax error" in lower:
+        return Misconfigured(f"{where} does not know a command that is needed ({said}); Redis 6 or later is")
+    if "cluster" in lower or "moved" in lower.split(" ")[0]:
+        return Misconfigured(f"{where} {CLUSTER}")
+    return StoreError(f"{where} refused: {said}")
+
+
+def _loss(where: str, error: Exception, said: str) -> StoreError:
+    """The connection failed, or was never made."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = cause.verify_message or "it is not trusted"
+            return Misconfigured(
+                f"{where}: the server's certificate was not accepted ({reason.rstrip('.')});"
+                " name the file of its authority (ca=FILE) and the host as the certificate has it"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return _tls(where, cause)
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return ConnectionLost(f"{where} cannot be reached: there is no host of that name")
+        if isinstance(cause, socket.timeout | exceptions.TimeoutError):
+            return ConnectionLost(f"{where} does not answer")
+        if isinstance(cause, OSError) and cause.strerror:
+            return ConnectionLost(f"{where} cannot be reached: {cause.strerror.lower()}")
+    if "closed by server" in said.lower():
+        return ConnectionLost(f"{where} closed the connection")
+    return ConnectionLost(f"{where} was lost: {said}")
+
+
+def _tls(where: str, error: ssl.SSLError) -> StoreError:
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if "certificate required" in reason or "handshake failure" in reason:
+        return Misconfigured(
+            f"{where} asks for a certificate of the client's; name its files (cert=FILE, key=FILE)"
+        )
+    if "unknown ca" in reason or "bad certificate" in reason or "certificate unknown" in reason:
+        return Misconfigured(
+            f"{where} did not accept the client's certificate; name another (cert=FILE, key=FILE)"
+        )
+    if "wrong version number" in reason or "record layer failure" in reason or "packet length" in reason:
+        return Misconfigured(f"{where} does not speak TLS at this port; write redis://, or name its TLS port")
+    return ConnectionLost(f"{where}: TLS failed: {reason}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,184 @@
+"""Reading many keys at once, whatever is in them: strings as they are, hashes as JSON objects, the rest as errors.
+
+``MGET`` says nil for a key that is not there and for one that is no string alike; only then are types asked for. A
+store where others than strings were met is asked for types first. How many keys are read at once follows from how
+large their values are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from redis.exceptions import NoPermissionError, ResponseError
+
+from datasync_core.transport import Entry, Gone
+from datasync_transports.redis.paths import Paths
+from datasync_transports.redis.wire import Command, Wire
+
+_SCAN = 2000  # names that one SCAN looks at; more is hardly faster, and others wait for it
+_AT_ONCE = 10_000  # keys
+_BYTES = 16 * 1024 * 1024  # of values, about
+_FIRST = 128  # keys that are read at once before it is known how large values are
+
+Change = Entry | Gone
+
+
+class Reader:
+    """Reads over one wire. Owned by its thread."""
+
+    def __init__(self, wire: Wire, paths: Paths) -> None:
+        self._wire = wire
+        self._paths = paths
+        self._mixed = False  # whether others than strings were met
+        self.at_once = _FIRST
+        """How many keys may be read as one state now."""
+
+    def everything(self) -> Iterator[list[Entry]]:
+        """All that lies below the paths, in chunks. What changes meanwhile may be missed, or come twice."""
+        yield from self._chunks(list(self._paths.keys), last=True)
+        pattern = self._paths.pattern
+        if pattern is None:
+            return
+        cursor, waiting = b"0", []
+        while True:
+            cursor, names = self._wire.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN)
+            waiting += self._paths.below(names)
+            last = cursor in (b"0", 0)
+            yield from self._chunks(waiting, last=last)
+            if last:
+                return
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, Change]:
+        """What is in these keys at one moment of the store; when this returns, all that was done up to that moment
+        is among the names that the wire has heard.
+
+        The server sends the names that a turn of its loop has gathered at the end of that turn, after the answers: a
+        second question, asked when the first was answered, comes in a later one.
+        """
+        kinds = self._kinds(keys) if self._mixed else {}
+        while True:
+            strings = [key for key in keys if kinds.get(key, "none") in ("string", "none")]
+            hashes = [key for key in keys if kinds.get(key) == "hash"]
+            values, fields = self._values(strings, hashes)
+            absent = [key for key, value in zip(strings, values, strict=True) if value is None]
+            left = self._wire.call("EXISTS", *absent) if absent else self._wire.call("PING")
+            doubtful = [key for key, found in fields.items() if isinstance(found, ResponseError)]
+            if absent and left:
+                doubtful += absent
+            if doubtful:
+                found = self._kinds(doubtful)
+                kinds.update(found)
+                if (
+                    any(kind not in ("string", "none") for kind in found.values())
+                    or fields.keys() & found.keys()
+                ):
+                    continue
+            return self._changes(keys, kinds, dict(zip(strings, values, strict=True)), fields)
+
+    def _chunks(self, waiting: list[bytes], *, last: bool) -> Iterator[list[Entry]]:
+        """Read and take away from what waits, as long as it fills a chunk."""
+        while waiting and (last or len(waiting) >= min(self.at_once, _SCAN)):
+            keys = waiting[: self.at_once]
+            del waiting[: len(keys)]
+            yield [change for change in self._loosely(keys) if not change.gone]
+
+    def _loosely(self, keys: list[bytes]) -> Iterator[Change]:
+        """What is in these keys, each at a moment of its own."""
+        kinds = self._kinds(keys) if self._mixed else dict.fromkeys(keys, "string")
+        strings = [key for key in keys if kinds[key] == "string"]
+        values, fields = self._values(strings, [key for key in keys if kinds[key] == "hash"], together=False)
+        texts = dict(zip(strings, values, strict=True))
+        absent = [key for key, value in texts.items() if value is None]
+        if absent and not self._mixed:  # they were there a moment ago
+            found = self._kinds(absent)
+            kinds.update(found)
+            hashes = [key for key, kind in found.items() if kind == "hash"]
+            fields.update(self._values([], hashes, together=False)[1])
+        yield from self._changes(keys, kinds, texts, fields).values()
+
+    def _kinds(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        answers = self._ask([("TYPE", key) for key in keys])
+        kinds = {key: kind.decode() for key, kind in zip(keys, answers, strict=True)}
+        self._mixed = self._mixed or any(kind not in ("string", "none") for kind in kinds.values())
+        return kinds
+
+    def _values(
+        self, strings: Sequence[bytes], hashes: Sequence[bytes], *, together: bool = True
+    ) -> tuple[list[bytes | None], dict[bytes, Any]]:
+        """The strings and the hashes' fields (an error for what is no hash); ``together``: at one moment."""
+        commands: list[Command] = [("MGET", *strings)] if strings else []
+        commands += [("HGETALL", key) for key in hashes]
+        if together and len(commands) > 1:
+            answers = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
+        else:
+            answers = self._wire.pipeline(commands) if commands else []
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(answer, NoPermissionError) or (
+                isinstance(answer, ResponseError) and command[0] == "MGET"
+            ):
+                raise self._wire.refused(answer, command)
+        values: list[bytes | None] = answers[0] if strings else []
+        fields = dict(zip(hashes, answers[1:] if strings else answers, strict=True))
+        self._learn(values, fields)
+        return values, fields
+
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers, none of which may be an error."""
+        answers = self._wire.pipeline(commands)
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(answer, ResponseError):
+                raise self._wire.refused(answer, command)
+        return answers
+
+    def _learn(self, values: list[bytes | None], fields: dict[bytes, Any]) -> None:
+        count = len(values) + len(fields)
+        if count:
+            size = sum(map(len, filter(None, values)))
+            for found in fields.values():
+                if isinstance(found, dict):
+                    size += sum(map(len, found)) + sum(map(len, found.values()))
+            self.at_once = max(1, min(_AT_ONCE, _BYTES * count // max(size, 1), 8 * max(count, _FIRST)))
+
+    def _changes(
+        self,
+        keys: Sequence[bytes],
+        kinds: dict[bytes, str],
+        texts: dict[bytes, bytes | None],
+        fields: dict[bytes, Any],
+    ) -> dict[bytes, Change]:
+        changes: dict[bytes, Change] = {}
+        for key in keys:
+            value = texts.get(key)
+            try:
+                name, error = key.decode(), None
+            except UnicodeDecodeError:
+                name = key.decode(errors="backslashreplace")
+                error = f"the key {name} is no UTF-8 text; write it anew"
+            if value is None:
+                kind = kinds.get(key, "none")
+                if kind == "hash" and key in fields:
+                    value, wrong = _object(fields[key])
+                    error = error or wrong
+                elif kind not in ("string", "none", "hash"):
+                    value, error = (
+                        b"",
+                        error or f"the key holds a {kind}, which is no value; strings and hashes are",
+                    )
+            changes[key] = Gone(name) if value is None else Entry(name, value, 0, error)
+        return changes
+
+
+def _object(fields: Any) -> tuple[bytes | None, str | None]:
+    """A hash as a JSON object of texts, always in the same order, or what is wrong with it; None: there is none."""
+    if not isinstance(fields, dict) or not fields:
+        return None, None
+    texts: dict[str, str] = {}
+    for name, value in fields.items():
+        try:
+            texts[name.decode()] = value.decode()
+        except UnicodeDecodeError:
+            shown = name.decode(errors="backslashreplace")
+            return b"", f"the field {shown} of the hash is no UTF-8 text, which JSON has to be"
+    return msgspec.json.encode(texts, order="deterministic"), None

@@ -1,0 +1,148 @@
+"""Following one database: everything once, then what the server names."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from datasync_core.transport import Batch, ConnectionLost, Entry, Gone, StoreError, Subscription
+from datasync_transports.redis.bell import Bell
+from datasync_transports.redis.connection import Place
+from datasync_transports.redis.paths import Paths
+from datasync_transports.redis.reading import Reader
+from datasync_transports.redis.settling import PATIENCE, settle
+from datasync_transports.redis.wire import Wire
+
+
+class RedisSubscription(Subscription):
+    """One tracked connection. One thread uses it; `wake` and `close` are for any.
+
+    The lock is held while the connection is in use; `close` cuts that first, so that it waits for no answer. A
+    server that says nothing for half of ``liveness`` seconds is asked for a sign of life, and has the other half.
+    """
+
+    def __init__(self, place: Place, paths: Sequence[str], liveness: float) -> None:
+        self._place = place
+        self._paths = Paths(paths)
+        self._liveness = liveness
+        self._lock = threading.Lock()
+        self._bell = Bell()
+        self._woken = False
+        self._closed = False
+        self._opened: tuple[Wire, Reader] | None = None
+        self._complete = False  # whether a snapshot was read to its end
+        self._gone: list[Gone] = []  # deleted while it was read, which a snapshot cannot say
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._complete = False
+        with self._lock:
+            wire, reader = self._open()
+        chunks = reader.everything()
+        while True:
+            with self._lock:
+                self._check()
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            yield chunk
+        with self._lock:
+            self._check()
+            found = settle(wire, reader, after_all=True)
+        if found is not None:  # else the first poll reads everything anew
+            self._gone = [change for change in found.values() if change.gone]
+            yield [change for change in found.values() if not change.gone]
+        self._complete = True
+
+    def poll(self, timeout: float) -> Batch | None:
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            while True:
+                self._check()
+                if self._opened is None or not self._complete:
+                    raise StoreError(f"{self._place.where}: poll comes after a snapshot")
+                wire, reader = self._opened
+                wire.listen()
+                batch = self._news(wire, reader)
+                now = time.monotonic()
+                if batch is not None:
+                    return batch
+                if self._woken or now >= deadline:
+                    self._woken = False
+                    return None
+                wire.wait(min(deadline - now, self._beat(wire, now)), self._bell.ear)
+                self._bell.hush()
+
+    def wake(self) -> None:
+        self._woken = True
+        self._bell.ring()
+
+    def close(self) -> None:
+        self._closed = True
+        opened = self._opened
+        if opened is not None:
+            opened[0].cut()
+        self._bell.ring()
+        with self._lock:
+            if self._opened is not None:
+                self._opened[0].close()
+            self._bell.close()
+
+    def _open(self) -> tuple[Wire, Reader]:
+        self._check()
+        if self._opened is None:
+            place, paths = self._place, self._paths
+            connection = place.connect(self._liveness)
+            try:
+                wire = Wire(connection, place.where, place.account.user, paths.wanted)
+                self._opened = wire, Reader(wire, paths)
+                self._check()
+                wire.track(paths.prefixes)
+            except BaseException:
+                connection.disconnect()
+                raise
+        return self._opened
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ConnectionLost(f"{self._place.where}: the subscription was closed")
+
+    def _news(self, wire: Wire, reader: Reader) -> Batch | None:
+        if self._gone:
+            gone, self._gone = self._gone, []
+            return Batch(gone)
+        found = settle(wire, reader) if wire.dirty and not wire.flushed else None
+        if wire.flushed:
+            return self._anew(wire, reader)
+        return Batch(list(found.values())) if found else None
+
+    def _anew(self, wire: Wire, reader: Reader) -> Batch:
+        """Everything, after the server said that some database was emptied: it does not say which.
+
+        Where that happens again and again, what was read goes out all the same, and is read once more.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            wire.flushed = False
+            wire.take()
+            entries = {entry.key: entry for chunk in reader.everything() for entry in chunk}
+            found = settle(wire, reader, after_all=True)
+            for change in found.values() if found is not None else ():
+                if change.gone:
+                    entries.pop(change.key, None)
+                else:
+                    entries[change.key] = change
+            if found is not None or time.monotonic() >= deadline:
+                return Batch(list(entries.values()), cleared=True)
+
+    def _beat(self, wire: Wire, now: float) -> float:
+        """Seconds until it has to be looked again whether the server lives."""
+        half = self._liveness / 2
+        if wire.asked is None:
+            if now - wire.heard < half:
+                return wire.heard + half - now
+            wire.ping()
+            return half
+        if now - wire.asked >= half:
+            raise ConnectionLost(f"{self._place.where} has not answered for {self._liveness:g} s")
+        return wire.asked + half - now

@@ -1,0 +1,185 @@
+"""One tracked connection: commands and their answers, and between them the names of keys that changed.
+
+Answers and pushes come on one stream, in the order in which the server wrote them. What is pushed is kept until
+somebody takes it. Each read asks redis-py for one thing, answer or push (``push_request``): it would otherwise
+recurse once for each push that waits. Whatever fails ends the connection: redis-py would make another one, without
+tracking, at the next command.
+
+This is where redis-py's own parts are touched that it does not document (`Connection._parser`, ``_sock``); seen to
+work with 5.2 to 8.1.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from redis.exceptions import RedisError, ResponseError
+
+from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
+from datasync_transports.redis.connection import Link
+from datasync_transports.redis.failures import meaning
+
+_PUSH: Final = object()
+Command = Sequence[str | bytes | int]
+
+
+class Wire:
+    """A connection on which nothing is asked twice. Owned by one thread; `cut` may be called by any."""
+
+    def __init__(
+        self,
+        connection: Link,
+        where: str,
+        user: str | None,
+        wanted: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """``wanted``: which of the keys that are named matter; None: all."""
+        self.dirty: set[bytes] = set()
+        """Keys that the server named since they were taken last."""
+        self.flushed = False
+        """Whether the server said that a database was emptied."""
+        self.heard = time.monotonic()
+        """When the server last said anything."""
+        self.asked: float | None = None
+        """When it was asked for a sign of life that has not come yet."""
+        self._connection = connection
+        self._where = where
+        self._user = user
+        self._wanted = wanted
+        self._broken: Exception | None = None
+        inside: Any = connection
+        parser = inside._parser
+        self._socket: socket.socket = inside._sock
+        if getattr(parser, "_hiredis_PushNotificationType", _PUSH) is None:
+            raise Misconfigured(
+                f"{where} needs hiredis 3.2 or later, or none: this one cannot tell pushes apart"
+            )
+        parser.set_invalidation_push_handler(self._invalidated)
+        self._ahead: Callable[..., bool] | None = getattr(
+            parser, "read_from_socket", None
+        )  # hiredis alone has it
+        self._parser = parser
+
+    def track(self, prefixes: Iterable[str]) -> None:
+        """Let the server name what changes from now on; prefixes do not overlap, none: everything."""
+        self.call(
+            "CLIENT", "TRACKING", "ON", "BCAST", *(w for prefix in prefixes for w in ("PREFIX", prefix))
+        )
+
+    def call(self, *command: str | bytes | int) -> Any:
+        """The answer to one command; raises a `StoreError` where that is an error."""
+        [answer] = self.pipeline([command])
+        if isinstance(answer, ResponseError):
+            raise self.refused(answer, command)
+        return answer
+
+    def refused(self, error: ResponseError, command: Command) -> StoreError:
+        """What the host is told of an answer that is an error."""
+        told = meaning(self._where, error, self._user, _name(command))
+        told.__cause__ = error
+        return told
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several commands that are sent together; errors are among them as they are."""
+        connection = self._connection
+        try:
+            self._check()
+            connection.send_packed_command(connection.pack_commands(commands))
+            while self.asked is not None:
+                if self._read() is not _PUSH:
+                    self.asked = None
+            answers: list[Any] = []
+            while len(answers) < len(commands):
+                answer = self._read()
+                if answer is not _PUSH:
+                    answers.append(answer)
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+        return answers
+
+    def ping(self) -> None:
+        """Ask for a sign of life; the answer comes with whatever is read next."""
+        try:
+            self._check()
+            self._connection.send_command("PING")
+            self.asked = time.monotonic()
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+
+    def listen(self, at_most: int = 10_000) -> None:
+        """Take in what has arrived, without waiting for more than the rest of what has begun."""
+        try:
+            self._check()
+            while at_most and self._has_more():
+                at_most -= 1
+                if self._read() is not _PUSH:
+                    if self.asked is None:
+                        raise ConnectionLost(f"{self._where} said something that nobody had asked for")
+                    self.asked = None
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+
+    def take(self) -> set[bytes]:
+        """The keys that were named since the last time."""
+        taken, self.dirty = self.dirty, set()
+        return taken
+
+    def wait(self, timeout: float, bell: int) -> None:
+        """Wait until the server says something, ``bell`` (a file descriptor) can be read, or the time is over."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.register(bell, select.POLLIN)
+        poller.poll(max(timeout, 0.0) * 1000.0)
+
+    def cut(self) -> None:
+        """End the conversation under whoever waits for an answer. Any thread."""
+        try:
+            # not the TLS socket's own, which takes itself apart under a reader
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            return  # it is over already
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.disconnect()
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise ConnectionLost(f"{self._where}: the connection was lost") from self._broken
+
+    def _lost(self, error: Exception) -> Exception:
+        self._broken = error
+        return meaning(self._where, error, self._user)
+
+    def _read(self) -> Any:
+        try:
+            answer = self._connection.read_response(push_request=True)
+        except ResponseError as error:
+            answer = error
+        self.heard = time.monotonic()
+        return answer
+
+    def _has_more(self) -> bool:
+        if self._ahead is None:
+            return self._connection.can_read(0)
+        # Not can_read: under TLS a socket may be readable for what is no data of ours, and reading would wait for it.
+        return self._parser._reader.has_data() or self._ahead(timeout=0, raise_on_timeout=False)
+
+    def _invalidated(self, message: list[Any]) -> object:
+        keys = message[1]
+        if keys is None:
+            self.flushed = True
+        elif self._wanted is None:
+            self.dirty.update(keys)
+        else:
+            self.dirty.update(filter(self._wanted, keys))
+        return _PUSH
+
+
+def _name(command: Command) -> str:
+    first = str(command[0]).lower()
+    return f"{first}|{str(command[1]).lower()}" if first == "client" else first

@@ -1,0 +1,102 @@
+"""Writing: MULTI for what belongs together, WATCH for what is expected."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+from redis.exceptions import ResponseError
+
+from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, Unsupported, Writer
+from datasync_transports.redis.connection import Place
+from datasync_transports.redis.digest import digest
+from datasync_transports.redis.paths import Paths
+from datasync_transports.redis.reading import Reader
+from datasync_transports.redis.wire import Command, Wire
+
+
+class RedisWriter(Writer):
+    """Writes over a connection of its own, which it makes when first used, and anew where the server closed it
+    while nothing was asked. Any thread may call it. A put replaces whatever the key held, a hash, too.
+    """
+
+    def __init__(self, place: Place, liveness: float) -> None:
+        self._place = place
+        self._liveness = liveness
+        self._lock = threading.Lock()
+        self._wire: Wire | None = None
+
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        if any(isinstance(op, Put) and op.alive for op in ops):
+            raise Unsupported(f"{self._place.where} cannot bind a key to the life of a host")
+        commands = [_command(op) for op in {op.key: op for op in ops}.values()]
+        with self._lock:
+            wire = self._opened()
+            if expect:
+                self._commit_if(wire, commands, expect)
+            elif len(commands) > 1:
+                self._ask(wire, [("MULTI",), *commands, ("EXEC",)])
+            else:
+                self._ask(wire, commands)
+        return 0
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _commit_if(self, wire: Wire, commands: Sequence[Command], expect: Mapping[str, int]) -> None:
+        """Compare and write; again, where somebody else wrote between the two."""
+        keys = [key.encode() for key in expect]
+        reader = Reader(wire, Paths([]))
+        while True:
+            self._ask(wire, [("WATCH", *keys)])
+            try:
+                for key, change in reader.read(keys).items():
+                    found = 0 if change.gone else digest(change.value)
+                    if found != expect[key.decode()]:
+                        is_there = "is not there" if change.gone else "has another value"
+                        raise Conflict(
+                            f"{change.key} {is_there} in {self._place.where} than what is expected"
+                        )
+            except Conflict:
+                self._ask(wire, [("UNWATCH",)])
+                raise
+            if self._ask(wire, [("MULTI",), *commands, ("EXEC",)])[-1] is not None:
+                return
+
+    def _ask(self, wire: Wire, commands: Sequence[Command]) -> list[object]:
+        """The answers, none of which may be an error."""
+        answers = wire.pipeline(commands)
+        inner = answers[-1] if isinstance(answers[-1], list) else []
+        for command, answer in (
+            *zip(commands, answers, strict=True),
+            *zip(commands[1:], inner, strict=False),
+        ):
+            if isinstance(answer, ResponseError):
+                raise wire.refused(answer, command)
+        return answers
+
+    def _opened(self) -> Wire:
+        if self._wire is not None:
+            try:
+                self._wire.listen()
+            except ConnectionLost:  # the server closed what was idle; nothing was lost with it
+                self._drop()
+        if self._wire is None:
+            place = self._place
+            self._wire = Wire(place.connect(self._liveness), place.where, place.account.user)
+        return self._wire
+
+    def _drop(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
+
+
+def _command(op: Put | Delete) -> Command:
+    key = op.key.encode()
+    if isinstance(op, Delete):
+        return ("DEL", key)
+    if op.ttl is None:
+        return ("SET", key, op.value)
+    return ("SET", key, op.value, "PX", max(1, round(op.ttl * 1000)))
