@@ -592,9 +592,10 @@ class Oracle:
             holding = shadow.braked is not None or any(
                 other.braked is not None for other in shadow.dependents
             )
-            if shadow.holding and not holding:
+            if not holding and shadow.held & shadow.inferred:
                 shadow.inferred.clear()
             shadow.holding = holding
+            shadow.held = set(shadow.inferred) if holding else set()
             lane = self.host._wiring.lanes[shadow.name]
             if (
                 shadow.failed is not None

@@ -45,6 +45,8 @@ class Shadow:
     aside: set[Key] = field(factory=set)
     inferred: set[Key] = field(factory=set)
     """Removals that were inferred from absence and neither handed out nor released."""
+    held: set[Key] = field(factory=set)
+    """Those of them that the brake held when it was last looked at."""
     holding: bool = False
     """Whether the brake is on, here or in a plugin that requires this one."""
     braked: int | None = None
