@@ -29,6 +29,9 @@ def read(store: Store, path: str, *, progress: bool = False) -> list[Entry]:
     ) as entries:
         for entry in entries:
             found[entry.key] = entry  # a key may come twice; the later one counts
+    if store.compares_values:
+        for entry in found.values():  # what --expect takes
+            entry.revision = store.transport.revision_of(entry.value)
     return [found[key] for key in sorted(found)]
 
 

@@ -68,7 +68,8 @@ class Writer(ABC):
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
         """Do all operations, in one transaction where the store has them; return the revision (0: none).
 
-        ``expect``: revisions that keys must have (0: must not exist), else `Conflict`.
+        ``expect``: revisions that keys must have (0: must not exist), else `Conflict`; of a store that numbers no
+        writes what `Transport.revision_of` says of their values.
         Raises `Unsupported` for what the capabilities do not declare.
         """
 
@@ -97,6 +98,13 @@ class Transport(ABC):
     def writer(self) -> Writer:
         """A new writer. Raises `Unsupported` where the store is read-only."""
         raise Unsupported(f"{self.url} is read-only")
+
+    def revision_of(self, value: bytes) -> int:
+        """What stands for a value in ``expect``, of a store that compares values as it numbers no writes; never 0.
+
+        Only where the capabilities declare ``compare`` and no ``revisions``.
+        """
+        raise Unsupported(f"{self.url} compares no values")
 
     def close(self) -> None:  # noqa: B027 - nothing to let go of is a fair default
         """Let go of what subscriptions and writers share. Any number of times."""

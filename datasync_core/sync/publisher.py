@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from datasync_core.model.entries import Delete, Put
+from datasync_core.model.entries import Delete, Entry, Put
 from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageError
-from datasync_core.model.keys import check_key
+from datasync_core.model.keys import check_key, shown
 from datasync_core.model.runtime import Runtime
 from datasync_core.spec.transport import Writer
 from datasync_core.sync.store import Store
@@ -26,6 +26,8 @@ class StorePublisher:
         self._closed = False  # under the lock
         self.wrote: Callable[[Sequence[Put | Delete], int], None] | None = None
         """Told of each commit and its revision, by the thread that wrote."""
+        self.peek: Callable[[str], Entry | None] | None = None
+        """What this host has read of a key, for any thread; None: it reads nothing, and counts no revisions."""
 
     def put(
         self, key: str, value: bytes | str, *, ttl: float | None = None, expect: int | None = None
@@ -46,13 +48,14 @@ class StorePublisher:
         taken it (`Unsupported`: it cannot; `Conflict`: an expectation did not hold).
         """
         self._check(ops, expect or {})
+        expected = self._in_the_store(expect or {})
         with self._lock:
             if self._closed:
                 raise StoreError(f"store {self._store.name} is closed: the host has stopped")
             try:
                 if self._writer is None:
                     self._writer = self._store.writer()
-                revision = self._writer.commit(ops, expect=expect or {})
+                revision = self._writer.commit(ops, expect=expected)
             except (Conflict, Unsupported):
                 raise  # an answer, not a failure: the writer is as good as before
             except BaseException as error:
@@ -69,6 +72,20 @@ class StorePublisher:
         with self._lock:
             self._closed = True
             self._drop()
+
+    def _in_the_store(self, expect: Mapping[str, int]) -> Mapping[str, int]:
+        """What is expected as the store knows it: revisions that this host counted stand for the values it has read."""
+        if self.peek is None or not self._store.compares_values:
+            return expect
+        return {key: self._value_of(key, revision, self.peek(key)) for key, revision in expect.items()}
+
+    def _value_of(self, key: str, revision: int, entry: Entry | None) -> int:
+        if revision == 0:
+            return 0
+        if entry is None or entry.revision != revision:
+            found = "is not there, or not watched here" if entry is None else f"has revision {entry.revision}"
+            raise Conflict(f"{shown(key)} {found}, expected {revision} (store {self._store.name})")
+        return self._store.transport.revision_of(entry.value)
 
     def _drop(self) -> None:
         writer, self._writer = self._writer, None

@@ -33,6 +33,11 @@ class Store:
         """What the store can do."""
         return self.transport.capabilities
 
+    @property
+    def compares_values(self) -> bool:
+        """Whether ``expect`` takes what stands for values (`Transport.revision_of`), for want of revisions."""
+        return self.capabilities.compare and not self.capabilities.revisions
+
     def key(self, key: str) -> str:
         """A key of the host as the store has it."""
         return key if self._names is None else self._names.key(key)

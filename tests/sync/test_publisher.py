@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from datasync_core.model.entries import Capabilities, Delete, Put
+from datasync_core.model.entries import Capabilities, Delete, Entry, Put
 from datasync_core.model.errors import (
     Conflict,
     ConnectionLost,
@@ -265,3 +265,76 @@ def test_any_thread_may_write_and_one_does_at_a_time() -> None:
     assert failed == []
     assert len(transport.entries) == 800
     assert most == 1
+
+
+class Comparing(Opened):
+    """A memory store that numbers nothing and compares values, as Redis does; a value stands for itself plus 1000."""
+
+    capabilities = Capabilities(transactions=True, compare=True, raw=True)
+
+    def revision_of(self, value: bytes) -> int:
+        return 1000 + int(value)
+
+    def writer(self) -> Writer:
+        transport, inner = self, MemoryTransport.writer(self)
+
+        class Compares(Writer):
+            def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+                for key, number in expect.items():
+                    value = transport.entries.get(key)
+                    if number != (0 if value is None else transport.revision_of(value)):
+                        raise Conflict(key)
+                inner.commit(ops)
+                return 0
+
+        return Compares()
+
+
+@pytest.fixture
+def counting() -> tuple[Comparing, StorePublisher, dict[str, Entry]]:
+    transport = Comparing()
+    publisher = StorePublisher(Store("main", transport, prefix="me/"), RealRuntime())
+    read: dict[str, Entry] = {}
+    publisher.peek = read.get
+    return transport, publisher, read
+
+
+def test_a_revision_that_the_host_counted_stands_for_the_value_that_it_read(
+    counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
+) -> None:
+    transport, publisher, read = counting
+    publisher.put("a", b"1", expect=0)
+    read["a"] = Entry("a", b"1", 7)
+    publisher.put("a", b"2", expect=7)
+    assert transport.entries == {"me/a": b"2"}
+    with pytest.raises(
+        Conflict, match="^me/a$"
+    ):  # the store has another value than the one that 7 stands for
+        publisher.put("a", b"3", expect=7)
+    with pytest.raises(Conflict):
+        publisher.put("a", b"3", expect=0)
+    read["a"] = Entry("a", b"2", 8)
+    publisher.delete("a", expect=8)
+    assert transport.entries == {}
+
+
+def test_a_revision_that_is_not_the_read_one_is_a_conflict_without_asking_the_store(
+    counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
+) -> None:
+    transport, publisher, read = counting
+    read["a"] = Entry("a", b"1", 8)
+    with pytest.raises(Conflict, match="a has revision 8, expected 7"):
+        publisher.put("a", b"2", expect=7)
+    with pytest.raises(Conflict, match="b is not there, or not watched here, expected 7"):
+        publisher.commit([Put("c", b"2")], expect={"b": 7})
+    assert transport.entries == {}
+
+
+def test_where_nothing_is_read_what_is_expected_is_the_store_s_own_number() -> None:
+    transport = Comparing()
+    publisher = StorePublisher(Store("main", transport), RealRuntime())
+    publisher.put("a", b"1")
+    with pytest.raises(Conflict):
+        publisher.put("a", b"2", expect=1)
+    publisher.put("a", b"2", expect=1001)
+    assert transport.entries == {"a": b"2"}

@@ -57,7 +57,10 @@ class WriterChecks:
         if not site.can.compare:
             site.refused(writer, "compare (expect=)", Put("a", doc(1)), expect={"a": 0})
             return
-        first = site.write(writer, Put("a", doc(1)), expect={"a": 0})
+        number_of = site.transport.revision_of if not site.can.revisions else None
+        written = site.write(writer, Put("a", doc(1)), expect={"a": 0})
+        first = written if number_of is None else number_of(doc(1))
+        require(first > 0, f"a was written at revision {first}, which for expect means that it is not there")
         for expected in (0, first + 1_000_000):
             try:
                 site.write(writer, Put("a", doc(2)), expect={"a": expected})
@@ -65,7 +68,14 @@ class WriterChecks:
                 continue
             require(False, f"a has revision {first}, and a commit that expects {expected} was taken")
         site.copy().read().check()
-        second = site.write(writer, Put("a", doc(2)), expect={"a": first})
+        written = site.write(writer, Put("a", doc(2)), expect={"a": first})
+        second = written if number_of is None else number_of(doc(2))
+        try:
+            site.write(writer, Put("a", doc(1)), expect={"a": first})
+        except Conflict:
+            pass
+        else:
+            require(False, "a was written twice, and a commit that expects the first of the two was taken")
         site.write(writer, Delete("a"), expect={"a": second})
         site.write(writer, Put("a", doc(3)), expect={"a": 0})
         site.copy().read().check()
