@@ -169,7 +169,7 @@ def _ssl(where: str, tls: Tls) -> dict[str, Any]:
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise Misconfigured(f"{where}: {name} cannot be read ({file}: {reason})") from error
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to try the files; redis-py makes its own of them
     try:
         if tls.ca is not None:
             context.load_verify_locations(tls.ca)
