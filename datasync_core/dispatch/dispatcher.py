@@ -267,7 +267,7 @@ class Dispatcher:
                 self._report_history(store, *replica.went_back)
             if replica.audited is not None:
                 concerned.update(self._repair(store, replica, *replica.audited))
-            elif replica.snapshots > before > 0:
+            if replica.snapshots > before > 0:
                 concerned.update(self._plan(replica, "reconnect"))
             for shelf in replica.touched:
                 for ledger, lane in self._ledgers.get(shelf, ()):

@@ -28,11 +28,11 @@ class Replica:
         self.revision = 0
         """The newest revision seen."""
         self.snapshots = 0
-        """How many snapshots were completed."""
+        """How many snapshots were completed, but for those of audits."""
         self.inferred: set[str] = set()
         """Keys that this round found absent, in contrast to those deleted explicitly."""
         self.audited: tuple[int, int] | None = None
-        """What this round's audit found: how many keys differed, and of how many the stream must have missed it."""
+        """What this round's audits found: how many keys differed, and of how many the stream must have missed it."""
         self.went_back: tuple[str, int, int] | None = None
         """A key whose revision fell from one to another in this round's snapshot: the store has another history."""
         self.buried: list[tuple[Shelf, str]] = []
@@ -131,11 +131,12 @@ class Replica:
             delta[key] = old
 
     def _drop_unseen(self) -> None:
-        """Forget keys that came and went within one round: nobody can have seen them."""
+        """Forget keys that came and went within one round: nobody can have seen them, or nobody saw them come back."""
         for shelf in self.touched:
             unseen = [key for key, old in shelf.delta.items() if old is None and key not in shelf.entries]
             for key in unseen:
                 del shelf.delta[key]
+            self.buried += [(shelf, key) for key in unseen if key not in self.inferred]
             self.inferred.difference_update(unseen)
         self.touched = [shelf for shelf in self.touched if shelf.delta]
 
@@ -170,9 +171,14 @@ class Replica:
         staged, self._staged = self._staged, None
         if staged is None:
             return
+        read_again = self.synced and not self._auditing
         if self._auditing:
-            self.audited = self._compare(staged)
+            differed, missed = self.audited or (0, 0)
+            more, missed_more = self._compare(staged)
+            self.audited = (differed + more, missed + missed_more)
             self._auditing = False
+        else:
+            self.snapshots += 1
         if self.synced:
             self._sweep(staged, self._mark)
             for key, new in staged.items():
@@ -182,11 +188,10 @@ class Replica:
                     if old is not None and new.revision < old.revision and not self._counts:
                         self.went_back = (key, old.revision, new.revision)
                     self._set(shelf, old, new)
-        if self.went_back is not None:  # what was seen before is no measure any more
+        if read_again and not self._counts:  # it may have another history: what was seen before is no measure
             entries = (entry for shelf in self.shelves.all.values() for entry in shelf.entries.values())
             self.revision = max((entry.revision for entry in entries), default=0)
         self.synced = True
-        self.snapshots += 1
 
     def _compare(self, staged: dict[str, Entry]) -> tuple[int, int]:
         """How many keys differ from a snapshot, and how many of them should have been told before it was read.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.model.runtime import RealRuntime
-from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
+from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
 from datasync_core.sync.replica import Replica
 
 KEYS = ["a", "b", "c/1", "c/2", "d/1"]
@@ -400,3 +400,28 @@ def test_W8_a_replica_is_no_larger_than_a_plain_dict() -> None:
         return replica
 
     assert measured(ours) <= 1.1 * measured(plain)
+
+
+def test_G11_the_newest_revision_is_that_of_the_history_that_was_read_last() -> None:
+    """A store that came back with other keys and lower revisions must not look as if it had shown later writes."""
+    replica = replica_of(Entry("a", b"1", 20))
+    replica.apply(snapshot(Entry("b", b"1", 3)))
+    assert replica.revision == 3
+    replica.apply(snapshot())
+    assert replica.revision == 0
+
+
+def test_G10_a_key_that_came_back_and_was_deleted_unseen_was_deleted_explicitly() -> None:
+    """The brake may hold its removal from before: the delete ends that."""
+    replica = replica_of()
+    replica.apply([*snapshot(Entry("a", b"1", 1), Entry("b", b"1", 1)), changes(Gone("a", 2))])
+    assert (delta(replica), [key for _, key in replica.buried]) == ({"b": None}, ["a"])
+
+
+def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_snapshot() -> None:
+    replica = replica_of(Entry("a", b"1", 1))
+    audit = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
+    replica.apply(
+        [*snapshot(Entry("a", b"1", 1)), *audit, BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
+    )
+    assert (replica.audited, replica.snapshots) == ((1, 0), 2)
