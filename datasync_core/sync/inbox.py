@@ -252,12 +252,17 @@ def _what_stays(superseded: Sequence[Segment]) -> list[Segment]:
     ):
         stays.append(ABORT)
     deletes = Changes()
+    read = False
     for segment in superseded:
         if isinstance(segment, Changes):
             deletes.latest.update(segment.latest)
+            if read:  # perhaps of another history, whose revisions mean nothing to who was not told of it
+                deletes.latest.update((key, Gone(key)) for key, one in segment.latest.items() if one.gone)
         elif isinstance(segment, Chunk) and deletes.latest:
             for entry in segment.entries:  # deleted before, and there again in a snapshot between
                 deletes.latest.pop(entry.key, None)
+        elif segment is COMPLETE:
+            read = True
     deletes.latest = {key: change for key, change in deletes.latest.items() if change.gone}
     if deletes.latest:
         stays.append(deletes)

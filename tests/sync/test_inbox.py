@@ -305,3 +305,18 @@ def test_G6_a_batch_is_never_divided(inbox: Inbox, bell: Doorbell) -> None:
     for thread in threads:
         thread.join(SOON)
     assert len(seen) == 2 * writers
+
+
+def test_G10_a_delete_behind_a_snapshot_that_is_replaced_counts_whatever_its_revision(inbox: Inbox) -> None:
+    """A store that came back twice with other histories: what was deleted in the first has a low revision there."""
+    inbox.knows = {"a", "b"}.__contains__
+    inbox.put(gone("b", revision=9))
+    inbox.begin()
+    inbox.chunk([Entry("a", b"1", 1)])
+    inbox.complete()
+    inbox.put(gone("a", revision=2))
+    inbox.begin()
+    inbox.complete()
+    deletes = inbox.take()[0]
+    assert isinstance(deletes, Changes)
+    assert {key: change.revision for key, change in deletes.latest.items()} == {"b": 9, "a": 0}
