@@ -179,21 +179,27 @@ class Host:
         Waits up to ``timeout`` seconds (None: for ever); False where a hook still runs then (`running` names it).
         On the dispatcher's own thread (in a hook) it only asks, and returns False.
         """
+        deadline = None if timeout is None else self._runtime.monotonic() + timeout
+
+        def left() -> float | None:
+            return None if deadline is None else max(0.0, deadline - self._runtime.monotonic())
+
         self._stopped = True
         self._dispatcher.ask_stop()
+        self._dispatcher.wake_waiters()
         for reflector in self._reflectors.values():
             reflector.stop()
         thread = self._thread
         if thread is not None:
             if thread.is_current():
                 return False
-            thread.join(timeout)
+            thread.join(left())
             if thread.is_alive():
                 return False
         self.watchdog.stop()
         if self._control is not None:
             self._control.stop()
-        ended = all([reflector.join(timeout) for reflector in self._reflectors.values()])
+        ended = all([reflector.join(left()) for reflector in self._reflectors.values()])
         for publisher in self._publishers.values():
             publisher.close()
         for store in self.stores.values():
@@ -292,7 +298,7 @@ class Host:
         self._dispatcher.watch(waiter)
         try:
             while not until():
-                if self._crash is not None or self._stopped:
+                if self._crash is not None or self._dispatcher.stopping:
                     return False
                 left = None if deadline is None else deadline - self._runtime.monotonic()
                 if left is not None and left <= 0:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from datasync_core import Context, Event, Fault, Host, Put, Reject, Watch, hookimpl
-from datasync_core.config import HostSettings, Settings
+from datasync_core import Context, Event, Fault, Host, Put, Reject, Retry, Watch, hookimpl
+from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.runtime import RealRuntime
 from datasync_transports.memory import MemoryTransport
@@ -557,3 +557,62 @@ def test_a_start_that_fails_leaves_nothing_running_and_the_name_free(tmp_path):
     (tmp_path / "control").rmdir()
     with Host("memory:", {"p": plugin}, state_dir=tmp_path) as again:
         assert again.wait(SOON)
+
+
+def test_G12_no_resync_follows_an_on_start_in_which_stop_was_asked():
+    class Ends(Notes):
+        @hookimpl
+        def on_start(self, context: Context) -> None:
+            self.notes.append("start")
+            if len(self.notes) == 1:
+                raise Retry("until the store was read")
+            host.stop()
+
+    ends = Ends()
+    host = Host("memory:", {"ends": ends}, settings=with_settings(retry=RetrySettings(0.2, 0.2, 3)))
+    with host:
+        host.wait(SOON)
+    assert ends.notes == ["start", "start", "stop "]
+
+
+def test_G12_no_observer_is_told_after_the_one_in_which_stop_was_asked():
+    told: list[str] = []
+
+    class Observer(Notes):
+        @hookimpl
+        def on_fault(self, fault: Fault) -> None:
+            told.append(self.name)
+            host.stop()
+
+    first, second = Observer(name="first"), Observer(name="second", requires=("first",))
+    with Host("memory:", {"first": first, "second": second}) as host:
+        assert host.wait(SOON)
+        first.context.report_fault("lost")
+        host.wait(SOON)
+    assert told == ["first"]
+
+
+@pytest.mark.parametrize("how", ["stop", "restart"])
+def test_G11_a_wait_ends_with_its_host(how: str):
+    class Fails(Notes):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            changing.set()
+            raise ValueError("no")
+
+    plugin, changing, answers = Fails(), threading.Event(), []
+    settings = with_settings(fault_policy="restart", retry=RetrySettings(1000, 1000, 3))
+    host = Host("memory:", {"p": plugin}, settings=settings)
+    host.start()
+    assert host.wait(SOON)
+    host.publisher().put("a/1", "x")
+    waiter = threading.Thread(target=lambda: answers.append(host.wait()))
+    waiter.start()
+    assert changing.wait(SOON)
+    if how == "stop":
+        assert host.stop(SOON)
+    else:
+        plugin.context.report_fault("lost")
+    waiter.join(SOON)
+    assert answers == [False]
+    assert host.stop(SOON)

@@ -147,6 +147,7 @@ class Dispatcher:
             if not self._is_asked_to_stop():
                 self._doorbell.wait(None if deadline is None else deadline - self.runtime.monotonic())
         self.stop_plugins()
+        self.wake_waiters()
 
     def turn(self) -> float | None:
         """Do all that is to be done now; when to look again at the latest (monotonic seconds, None: when rung)."""
@@ -375,12 +376,12 @@ class Dispatcher:
 
     def _tell_faults(self) -> None:
         for fault in self._faults.take():  # what observers add themselves is for the next turn
-            if self.stopping:
-                return
             for lane in self._lanes:
                 observer = lane.plugin.on_fault
                 if observer is None or not lane.started:
                     continue
+                if self.stopping:
+                    return
                 self._telling = get_ident()
                 error = self.call(lane, "on_fault", observer, fault)
                 self._telling = None

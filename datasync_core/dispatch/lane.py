@@ -27,6 +27,7 @@ class Desk(Protocol):
 
     runtime: Runtime
     round: int
+    stopping: bool
 
     def call(
         self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object
@@ -271,7 +272,8 @@ class Lane:
         else:
             self.started = True
             self.attempts.recover()
-            self.forward()
+            if not self._desk.stopping:
+                self.forward()
         return True
 
     def _pending(self) -> bool:
