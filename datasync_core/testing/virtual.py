@@ -84,9 +84,7 @@ class VirtualRuntime:
         """Let ``seconds`` of virtual time pass, and all that happens in them."""
         end = self._now + seconds
         while True:
-            able = any(thread.can_run(self._now) for thread in self._threads)
-            deadlines = [thread.deadline for thread in self._threads if thread.deadline is not None]
-            if not able and min(deadlines, default=end) >= end:
+            if self._is_idle(end):
                 self._now = end
                 return
             self.step()
@@ -108,12 +106,11 @@ class VirtualRuntime:
         thread = self._current
         if thread is None:  # whoever steers: let the others run
             while not ready():
-                if deadline is not None and self._now >= deadline:
-                    return False
+                if deadline is not None and self._is_idle(deadline):
+                    self._now = max(self._now, deadline)
+                    return ready()
                 if not self.step():
-                    if deadline is None:
-                        raise Deadlock(f"nobody can go on; threads: {self._threads}")
-                    self._now = deadline
+                    raise Deadlock(f"nobody can go on; threads: {self._threads}")
             return True
         thread.ready, thread.deadline = ready, deadline
         self._back.release()
@@ -136,6 +133,13 @@ class VirtualRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _is_idle(self, end: float) -> bool:
+        """Whether nobody can go on before a moment."""
+        if any(thread.can_run(self._now) for thread in self._threads):
+            return self._now > end
+        deadlines = [thread.deadline for thread in self._threads if thread.deadline is not None]
+        return min(deadlines, default=end) >= end
 
     def _run(self, thread: _Thread) -> None:
         self._current = thread
