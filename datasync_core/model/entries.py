@@ -82,4 +82,5 @@ class Capabilities(Struct, frozen=True):
     leases: bool = False  # Put.alive
     compare: bool = False  # commit(expect=...)
     raw: bool = False  # values may be any bytes, not only JSON documents
+    empty: bool = True  # one of them may be none at all
     key_bytes: int | None = None  # the longest key, in bytes of UTF-8

@@ -24,7 +24,7 @@ from datasync_core.transport import (
     Writer,
     is_subtree,
 )
-from tests.testing.sound import Bare, Sound, SoundSubscription, SoundWriter
+from tests.testing.sound import Bare, NeverEmpty, Sound, SoundSubscription, SoundWriter
 
 Part = TypeVar("Part", bound=type)
 
@@ -207,6 +207,16 @@ class TakesLongKeys(Obliging):
 
 @breaks("test_any_bytes_are_refused_where_raw_is_not_declared", Bare)
 class TakesAnyBytes(Obliging):
+    pass
+
+
+@breaks("test_values_without_bytes_are_refused_where_empty_is_not_declared", NeverEmpty)
+class TakesNoBytes(Obliging):
+    pass
+
+
+@breaks("test_keys_that_cannot_be_are_refused")
+class TakesEveryKey(Obliging):
     pass
 
 

@@ -7,12 +7,13 @@ import pytest
 from datasync_core.testing import OutsideStore, TransportConformance
 from datasync_core.transport import Transport
 from tests.testing.broken import transports
-from tests.testing.sound import Sound, World
+from tests.testing.sound import UNWRITABLE, Sound, World
 
 
 def suite(name: str, transport: type[Sound]) -> type[TransportConformance]:
     class Suite(TransportConformance):
         patience, liveness, many, largest = 0.3, 0.1, 2500, 100_000
+        unwritable = UNWRITABLE
 
         @pytest.fixture
         def world(self) -> World:

@@ -38,6 +38,7 @@ ALL = Capabilities(
     raw=True,
     key_bytes=300,
 )
+UNWRITABLE = "\x01"
 
 
 class World:
@@ -132,12 +133,15 @@ class SoundWriter(Writer):
             "expiry": any(op.ttl is not None for op in puts),
             "leases": any(op.alive for op in puts),
             "raw": not all(is_json(op.value) for op in puts),
+            "empty": not all(op.value for op in puts),
         }
         for name, wanted in undeclared.items():
             if wanted and not getattr(self.can, name):
                 raise Unsupported(name)
         if any(len(op.key.encode()) > (self.can.key_bytes or 10_000) for op in ops):
             raise Unsupported("key_bytes")
+        if any(UNWRITABLE in op.key for op in ops):
+            raise Unsupported("no such key")
 
     def close(self) -> None:
         while self.mortal:
@@ -158,6 +162,12 @@ class Sound(Transport):
 
     def writer(self) -> Writer:
         return self.writes(self)
+
+
+class NeverEmpty(Sound):
+    """A store where a value without bytes is none."""
+
+    capabilities = Capabilities(raw=True, empty=False)
 
 
 class Bare(Sound):

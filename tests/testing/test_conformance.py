@@ -14,7 +14,7 @@ from datasync_core.testing import OutsideStore, TransportConformance
 from datasync_core.testing.conformance import Rule
 from datasync_core.transport import Transport
 from tests.testing.broken import transports
-from tests.testing.sound import Bare, ReadOnly, Sound, World
+from tests.testing.sound import UNWRITABLE, Bare, NeverEmpty, ReadOnly, Sound, World
 
 ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).with_name("broken_suite.py")
@@ -24,6 +24,7 @@ CHECKS = {name for name in dir(TransportConformance) if name.startswith("test_")
 class Kept(TransportConformance):
     transport_class: type[Sound]
     many = 5000
+    unwritable = UNWRITABLE
 
     @pytest.fixture
     def world(self) -> World:
@@ -44,6 +45,10 @@ class TestAllCapabilities(Kept):
 
 class TestNoCapabilities(Kept):
     transport_class = Bare
+
+
+class TestNeverEmpty(Kept):
+    transport_class = NeverEmpty
 
 
 class TestReadOnly(Kept):

@@ -33,11 +33,16 @@ class EntryChecks:
     """Part of `TransportConformance`."""
 
     largest: int
+    unwritable: str
 
     @holds(Rule.ENTRIES)
     def test_keys_come_back_as_they_were_written(self, site: Site) -> None:
         limit = site.can.key_bytes or _LONG
-        names = [name for name in _KEYS if len((site.prefix + name).encode()) <= limit]
+        names = [
+            name
+            for name in _KEYS
+            if len((site.prefix + name).encode()) <= limit and not set(name) & set(self.unwritable)
+        ]
         streamed = site.copy().read()
         for number, name in enumerate(names):
             site.put(name, doc(number))
@@ -62,7 +67,7 @@ class EntryChecks:
     @holds(Rule.ENTRIES)
     def test_raw_values_may_be_any_bytes(self, site: Site) -> None:
         if site.can.raw:
-            blobs = [b"", b"\0", bytes(range(256)), b"\r\n", b"{", b"\xff" * self.largest]
+            blobs = [b""] * site.can.empty + [b"\0", bytes(range(256)), b"\r\n", b"{", b"\xff" * self.largest]
             self._values_come_back(site, {f"v{i}": value for i, value in enumerate(blobs)})
 
     @holds(Rule.ENTRIES)
@@ -97,6 +102,19 @@ class EntryChecks:
         if writer is not None and not site.can.raw:
             for value in (b"", b"\xff\x00", b"{"):
                 site.refused(writer, f"raw (the value {value!r})", Put("a", value))
+
+    @holds(Rule.CAPABILITIES)
+    def test_values_without_bytes_are_refused_where_empty_is_not_declared(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is not None and site.can.raw and not site.can.empty:
+            site.refused(writer, "empty (a value of no bytes)", Put("a", b""))
+
+    @holds(Rule.ENTRIES)
+    def test_keys_that_cannot_be_are_refused(self, site: Site) -> None:
+        writer = site.writer()
+        if writer is not None:
+            for character in self.unwritable:
+                site.refused(writer, f"a key with {character!r}", Put(f"a{character}b", doc(1)))
 
     def _values_come_back(self, site: Site, values: dict[str, bytes]) -> None:
         streamed = site.copy().read()

@@ -45,6 +45,8 @@ class TransportConformance(
     """How many keys a large store has. Fewer, where writing them takes minutes."""
     largest: int = 1024 * 1024
     """The size of the largest value, in bytes. Smaller, where the store itself takes no more."""
+    unwritable: str = ""
+    """Characters that the store itself takes in no key; `commit` raises `Unsupported` for them."""
 
     def connect(self, outside: OutsideStore) -> Transport:
         """A transport for the store: by its scheme, as the host makes it."""
