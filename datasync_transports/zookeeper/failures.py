@@ -1,0 +1,97 @@
+"""What failures mean to a host, in a sentence each."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+
+from kazoo import exceptions
+
+from datasync_core.transport import (
+    AuthenticationFailed,
+    ConnectionLost,
+    Misconfigured,
+    StoreError,
+    Unsupported,
+)
+from datasync_transports.zookeeper.place import Place
+
+OLDEST = "3.6"
+"""The first ZooKeeper with persistent watches and with reads of many nodes at once."""
+
+
+def meaning(place: Place, error: BaseException) -> StoreError:
+    """What kazoo's error for a request means."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, exceptions.AuthFailedError | exceptions.SASLException):
+        return refused_credentials(place)
+    if isinstance(error, exceptions.NoAuthError):
+        return forbidden(place, place.root or "/")
+    if isinstance(error, exceptions.UnimplementedError):
+        return Misconfigured(f"{place}: the server is older than ZooKeeper {OLDEST}; use a newer one")
+    if isinstance(error, exceptions.BadArgumentsError):
+        return Unsupported(f"{place}: the server takes no node of such a name")
+    if isinstance(error, exceptions.SessionExpiredError):
+        return ConnectionLost(f"{place}: the session has expired")
+    if isinstance(error, exceptions.ConnectionLoss | exceptions.ConnectionClosedError):
+        return ConnectionLost(f"{place}: the connection was lost")
+    return StoreError(f"{place}: {type(error).__name__} {error}".rstrip())
+
+
+def refused_credentials(place: Place) -> StoreError:
+    """The server did not take who we say we are."""
+    user = f"user {place.url.user}" if place.url.user else "this user"
+    return AuthenticationFailed(f"{place} refuses {user}; check the name, the password and sasl=")
+
+
+def forbidden(place: Place, path: str) -> StoreError:
+    """A node's ACL keeps us out."""
+    who = f"{place.url.user} has no right to it" if place.url.user else "write zookeeper://USER:PASSWORD@HOST"
+    return AuthenticationFailed(f"{place}: the ACL of {path} forbids that; {who}")
+
+
+def no_root(place: Place) -> StoreError:
+    """The chroot is missing; whoever owns it may still make it, so it is waited for."""
+    return ConnectionLost(f"{place}: there is no node {place.root}; create it, or name another chroot")
+
+
+def silent(place: Place, seconds: float) -> StoreError:
+    """No answer in time."""
+    return ConnectionLost(f"{place} does not answer within {seconds:g} s")
+
+
+def unreachable(place: Place, refusals: Mapping[str, OSError], error: BaseException | None) -> StoreError:
+    """Why no server would have us."""
+    if isinstance(error, exceptions.AuthFailedError | exceptions.SASLException):
+        return refused_credentials(place)
+    for where, why in refusals.items():
+        if isinstance(why, ssl.SSLCertVerificationError):
+            return Misconfigured(
+                f"{place}: the certificate of {where} is not trusted ({why.verify_message}); give ca=FILE"
+            )
+        if isinstance(why, ssl.SSLError):
+            return Misconfigured(
+                f"{place}: {where} speaks no TLS with us ({why.reason}); check tls= and cert="
+            )
+    if refusals:
+        reasons = {where: why.strerror or str(why) or "no answer" for where, why in refusals.items()}
+        said = ", ".join(f"{where}: {why}" for where, why in reasons.items())
+        return ConnectionLost(f"{place} cannot be reached ({said})")
+    names = sorted({host for host, _ in place.hosts if not _is_known(host)})
+    if len(names) == len({host for host, _ in place.hosts}):
+        return ConnectionLost(f"{place}: no host is called {' or '.join(names)}")
+    if place.tls:
+        advice = "it has no quorum, or wants another certificate (cert=)"
+    else:
+        advice = "it has no quorum, speaks TLS (tls=true), or takes no more connections"
+    return ConnectionLost(f"{place} closed the connection without a word: {advice}")
+
+
+def _is_known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""How kazoo gets its thread and its sockets from us: so that it ends when told, and says why it could not connect."""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from kazoo.handlers.threading import SequentialThreadingHandler
+
+
+class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships no types
+    """One thread, which serves the connection; callbacks have none, for nothing here uses any.
+
+    ``ended`` is called by that thread when it ends, with what it ended of. Unless it is ``lasting``, what was
+    connected once is never connected again (rule 1).
+    """
+
+    def __init__(self, connect_timeout: float, ended: Callable[[BaseException | None], None]) -> None:
+        super().__init__()
+        self.lasting = False
+        self.connected = False
+        """Whether there was a session; set by who hears of it."""
+        self.refusals: dict[str, OSError] = {}
+        """Why there was no connection, by server."""
+        self.over = threading.Event()
+        self._connect_timeout = connect_timeout
+        self._ended = ended
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """No threads for callbacks."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def spawn(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> threading.Thread:
+        def run() -> None:
+            error: BaseException | None = None
+            try:
+                func(*args, **kwargs)
+            except Exception as caught:  # told by who waits, not by a traceback on stderr
+                error = caught
+            self.over.set()
+            self._ended(error)
+
+        thread = threading.Thread(target=run, name="datasync-zookeeper", daemon=True)
+        thread.start()
+        return thread
+
+    def create_connection(self, address: tuple[str, int], *args: Any, **kwargs: Any) -> Any:
+        if self.connected and not self.lasting:
+            raise ConnectionAbortedError("lost once is lost")
+        kwargs["timeout"] = min(kwargs.get("timeout") or self._connect_timeout, self._connect_timeout)
+        try:
+            made = super().create_connection(address, *args, **kwargs)
+        except OSError as error:
+            self.refusals[f"{kwargs.get('hostname') or address[0]}:{address[1]}"] = error
+            raise
+        self._socket = made
+        return made
+
+    def select(
+        self, reads: Sequence[Any], writes: Sequence[Any], errors: Sequence[Any], timeout: float | None = None
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """As kazoo's, which makes an epoll for each call; this is what bounds the rate of events."""
+        poll = select.poll()
+        for one in reads:
+            poll.register(one, select.POLLIN)
+        for one in writes:
+            poll.register(one, select.POLLOUT)
+        ready = {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}
+        return (
+            [one for one in reads if one.fileno() in ready],
+            [one for one in writes if one.fileno() in ready],
+            [],
+        )
+
+    def cut(self) -> None:
+        """End the connection at once, whatever the server does. Any thread."""
+        found = self._socket
+        if found is not None:
+            with suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,237 @@
+"""One session with one server, over kazoo: what comes is a line of events and replies, in the server's order."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.protocol.serialization import CloseInstance
+from kazoo.protocol.states import KazooState, KeeperState
+from kazoo.retry import KazooRetry
+
+from datasync_core.transport import ConnectionLost, Misconfigured
+from datasync_transports.zookeeper import failures
+from datasync_transports.zookeeper.handler import Handler
+from datasync_transports.zookeeper.place import Place
+from datasync_transports.zookeeper.requests import Reply, check_kazoo, hear, submit
+
+_PATIENCE = 2 / 3  # of liveness, for one answer: a subscription is silent for the first third before it asks
+_POLITE = 1.0  # seconds for the server's answer to a goodbye
+
+
+class _Signal:
+    """What is in the line beside events and replies."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+_LOST = "connection was lost"
+_RING, _OPENED = _Signal(), _Signal()
+
+
+class Session:
+    """Owned by one thread; `ring` and `close` are for any. Ends with its first connection, unless it is ``lasting``.
+
+    ``lasting``: kazoo connects again for as long as it takes, and ``renewed`` is called on its thread whenever there
+    is a new session.
+    """
+
+    def __init__(self, place: Place, *, renewed: Callable[[Any], None] | None = None) -> None:
+        self.place = place
+        self._renewed = renewed
+        self._line: SimpleQueue[Any] = SimpleQueue()
+        self._handler = Handler(
+            place.liveness / len(place.hosts), lambda error: self._line.put(_Signal(error))
+        )
+        self._handler.lasting = renewed is not None
+        self._lock = threading.Lock()
+        self._client: Any = None  # under the lock; None again once it is closed
+        self._closed = False
+        self._over = False  # whether its end was told
+        self._refused = False  # whether the server did not take who we are
+        self._session: int | None = None  # kazoo's thread: the last that was renewed
+
+    def open(self) -> None:
+        """Connect to any of the servers. Raises the `StoreError` that says why none would."""
+        check_kazoo()
+        client = self._make()
+        with self._lock:
+            self.check()
+            self._client = client
+            client.add_listener(self._heard)
+            hear(client, self._line)
+            client.start_async()
+        deadline = time.monotonic() + self.place.liveness
+        while True:
+            item = self._get(deadline - time.monotonic())
+            if item is _OPENED:
+                return
+            if item is None:
+                raise failures.silent(self.place, self.place.liveness)
+            if item is not _RING:
+                self.check()
+                raise failures.unreachable(self.place, self._handler.refusals, item.error) from item.error
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there, as far as kazoo knows."""
+        client = self._client
+        return client is not None and bool(client.connected)
+
+    def ask(self, *requests: Any, on_event: Callable[[str], None] | None = None) -> list[Reply]:
+        """The replies to requests that are sent together; raises where one fails or none comes for too long."""
+        replies = [self.send(request) for request in requests]
+        for reply in replies:
+            self.wait(reply, on_event)
+        return replies
+
+    def send(self, request: Any) -> Reply:
+        """Send a request, to be waited for later, in the order of sending."""
+        client = self._client
+        self.check()
+        return submit(client, request, self._line)
+
+    def wait(self, reply: Reply, on_event: Callable[[str], None] | None = None) -> Any:
+        """Wait for a reply, and give each event that came before it to ``on_event``; the reply's value."""
+        patience = self.place.liveness * _PATIENCE
+        deadline = time.monotonic() + patience
+        while True:
+            item = self.take(deadline - time.monotonic())
+            if isinstance(item, str):
+                if on_event is not None:
+                    on_event(item)
+            elif item is reply:
+                if reply.error is not None:
+                    self.check()
+                    raise failures.meaning(self.place, reply.error) from reply.error
+                return reply.value
+            elif item is None and time.monotonic() >= deadline:
+                raise failures.silent(self.place, patience)
+
+    def take(self, timeout: float) -> str | Reply | None:
+        """The next event or reply; None where none came in time, or after `ring`. Raises where the session is over."""
+        item = self._get(timeout)
+        if item is None or isinstance(item, str | Reply):
+            return item
+        if item is _RING or item is _OPENED:
+            return None
+        self._over = True
+        self.check()
+        raise AssertionError("a session that is over says so")
+
+    def flush(self) -> None:
+        """Let nothing of before wait in the line; raises where the session is over."""
+        self.check()
+        while self.take(0.0) is not None:
+            pass
+
+    def is_quiet(self) -> bool:
+        """Whether nothing waits in the line."""
+        return self._line.empty()
+
+    def ring(self) -> None:
+        """Make a running `take` return, or the next one. Any thread."""
+        self._line.put(_RING)
+
+    def close(self) -> None:
+        """End the session; the thread of kazoo ends, too. Any thread, any number of times."""
+        self._closed = True
+        with self._lock:
+            client, self._client = self._client, None
+        if client is None:
+            return
+        self._handler.lasting, self._handler.connected = False, True
+        if client.connected:
+            submit(client, CloseInstance, SimpleQueue())
+            self._handler.over.wait(min(_POLITE, self.place.liveness))
+        self._handler.cut()
+        with suppress(Exception):  # it is over, whatever it says
+            client.stop()
+        with suppress(Exception):
+            client.close()
+
+    def check(self) -> None:
+        """Raise a `StoreError` where the session is over."""
+        if self._refused:
+            raise failures.refused_credentials(self.place)
+        if self._closed or self._over:
+            raise ConnectionLost(f"{self.place}: the {'session was closed' if self._closed else _LOST}")
+
+    def _get(self, timeout: float) -> Any:
+        try:
+            return self._line.get_nowait() if timeout <= 0 else self._line.get(timeout=timeout)
+        except Empty:
+            return None
+
+    def _heard(self, state: str) -> None:
+        """A change of state, on kazoo's thread."""
+        client = self._client
+        if state != KazooState.CONNECTED:
+            self._refused = client is not None and client.client_state == KeeperState.AUTH_FAILED
+            return
+        self._handler.connected = True
+        self._line.put(_OPENED)
+        if self._renewed is not None and client is not None:
+            session = client.client_id[0]
+            if session != self._session:
+                self._session = session
+                self._renewed(client)
+
+    def _make(self) -> Any:
+        place = self.place
+        for file in (place.ca, place.cert, place.key):
+            if file is not None and not file.is_file():
+                raise Misconfigured(f"{place}: there is no file {file}; name the one that is to be used")
+        url = place.url
+        known = url.user is not None or url.password is not None
+        sasl: dict[str, str] | None = None
+        if place.sasl is not None:
+            if importlib.util.find_spec("puresasl") is None:
+                raise Misconfigured(f"{place}: sasl= needs pure-sasl; install datasync-host[zookeeper]")
+            sasl = {"mechanism": place.sasl}
+            if known:
+                sasl |= {"username": url.user or "", "password": url.password or ""}
+        retry: dict[str, Any] = {"max_tries": 1}
+        if self._handler.lasting:
+            retry = {"max_tries": -1, "max_delay": 5.0}
+        return KazooClient(
+            hosts=",".join(
+                f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in place.hosts
+            ),
+            timeout=place.liveness,
+            handler=self._handler,
+            auth_data=[("digest", f"{url.user or ''}:{url.password or ''}")]
+            if known and sasl is None
+            else None,
+            sasl_options=sasl,
+            connection_retry=KazooRetry(sleep_func=self._handler.sleep_func, **retry),
+            logger=_Quiet(logging.getLogger("datasync.zookeeper"), {}),
+            use_ssl=place.tls,
+            ca=place.ca and str(place.ca),
+            certfile=place.cert and str(place.cert),
+            keyfile=place.key and str(place.key),
+            keyfile_password=place.key_password,
+            verify_certs=place.verify,
+            check_hostname=place.verify,
+        )
+
+
+class _Quiet(logging.LoggerAdapter):  # type: ignore[type-arg]  # generic for type checkers alone
+    """What kazoo says, for those who want details: its warnings are errors here already, its details tell passwords."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if level > logging.DEBUG:
+            super().log(logging.DEBUG, msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
