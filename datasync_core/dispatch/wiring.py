@@ -104,14 +104,13 @@ def _knower(
     replica: Replica, bound: Mapping[Plugin, Binding], lanes: Mapping[str, Lane], store: str
 ) -> Callable[[str], bool]:
     """Whether the copy of a store has a key, or the brake holds it; for the thread that reads the store."""
-    peek = replica.shelves.peek
     ledgers = [
         ledger
         for plugin, place in bound.items()
         for name, ledger in lanes[plugin.name].ledgers.items()
         if place.stores[name] == store
     ]
-    return lambda key: peek(key) is not None or any(key in ledger.inferred for ledger in ledgers)
+    return lambda key: replica.knows(key) or any(key in ledger.inferred for ledger in ledgers)
 
 
 def _ledgers(

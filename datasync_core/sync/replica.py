@@ -78,6 +78,11 @@ class Replica:
         """The entry of a key."""
         return self.shelves.get(key)
 
+    def knows(self, key: str) -> bool:
+        """Whether the copy has a key, or the snapshot that is being read for it. Any thread may ask."""
+        staged = self._staged
+        return self.shelves.peek(key) is not None or (staged is not None and key in staged)
+
     def __len__(self) -> int:
         return sum(len(shelf.entries) for shelf in self.shelves.all.values())
 

@@ -8,6 +8,7 @@ import pytest
 from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.model.runtime import Doorbell, RealRuntime
 from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
+from datasync_core.sync.replica import Replica
 
 SOON = 10.0
 
@@ -320,3 +321,21 @@ def test_G10_a_delete_behind_a_snapshot_that_is_replaced_counts_whatever_its_rev
     deletes = inbox.take()[0]
     assert isinstance(deletes, Changes)
     assert {key: change.revision for key, change in deletes.latest.items()} == {"b": 9, "a": 0}
+
+
+def test_G2_a_delete_beside_a_snapshot_is_told_though_only_that_has_the_key(inbox: Inbox) -> None:
+    replica = Replica([""])
+    inbox.knows = replica.knows
+    for step in (
+        inbox.begin,
+        inbox.complete,
+        lambda: inbox.begin(audit=True),
+        lambda: inbox.chunk([Entry("a", b"1", 1)]),
+    ):
+        step()
+        replica.apply(inbox.take())
+        inbox.settle()
+    inbox.put(gone("a", revision=2))
+    inbox.complete()
+    replica.apply(inbox.take())
+    assert (len(replica), replica.audited) == (0, (0, 0))
