@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from threading import get_ident
 
 from datasync_core.dispatch.counts import Counts
@@ -50,12 +50,12 @@ class Dispatcher:
         self._ledgers: dict[Shelf, list[tuple[Ledger, Lane]]] = {}
         self._order: dict[Lane, int] = {}
         self._unsettled: set[Lane] = set()
-        self._commands: deque[Callable[[], object]] = deque()
+        self._commands: dict[Hashable, Callable[[], object]] = {}  # under the lock
         self._faults = FaultLog(runtime)
         self._telling: int | None = None  # the thread that tells the observers, while it does
         self._wishes: dict[str, str] = {}  # who asks for a resync, and why; under the lock
         self._waiters: set[Doorbell] = set()
-        self._lock = runtime.lock()  # guards _waiters and _wishes
+        self._lock = runtime.lock()  # guards _commands, _waiters and _wishes
         self._delta: frozenset[str] = frozenset()
         self._counts: Counts | None = None
 
@@ -83,9 +83,13 @@ class Dispatcher:
 
     # Any thread
 
-    def submit(self, command: Callable[[], object]) -> None:
-        """Run something on the dispatcher's thread, before its next round. Never waits."""
-        self._commands.append(command)
+    def submit(self, command: Callable[[], object], name: Hashable = None) -> None:
+        """Run something on the dispatcher's thread, before its next round. Never waits.
+
+        Any number of one name before the next round are one.
+        """
+        with self._lock:
+            self._commands[command if name is None else name] = command
         self._doorbell.ring()
 
     def is_telling(self) -> bool:
@@ -202,10 +206,11 @@ class Dispatcher:
         return bool(self._commands or self._wishes) or not self._faults.is_empty()
 
     def _do_commands(self) -> None:
-        for _ in range(len(self._commands)):
-            self._commands.popleft()()
         with self._lock:
+            commands, self._commands = self._commands, {}
             wishes, self._wishes = self._wishes, {}
+        for command in commands.values():
+            command()
         for lane in self._lanes if wishes else ():
             if lane.name in wishes:
                 (self.fault if wishes[lane.name] == "fault" else self.request)(lane)

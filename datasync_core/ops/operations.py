@@ -58,7 +58,9 @@ class Operations:
         It ends the waits of retries and of rejected keys. Raises `UsageError` for a plugin that does not run here.
         """
         lanes = [self._lane(name) for name in plugins] or list(self.wiring.lanes.values())
-        self.dispatcher.submit(lambda: self.dispatcher.resync(lanes, "request", rejected=True))
+        self.dispatcher.submit(
+            lambda: self.dispatcher.resync(lanes, "request", rejected=True), ("resync", frozenset(lanes))
+        )
         planned = {one.name for lane in lanes for one in (lane, *lane.dependents)}
         return [name for name in self.wiring.lanes if name in planned]
 
@@ -69,7 +71,7 @@ class Operations:
         """
         lane = self._lane(plugin)
         held = sum(_removals(one) for one in (lane, *lane.dependents))
-        self.dispatcher.submit(lambda: self.dispatcher.release(lane))
+        self.dispatcher.submit(lambda: self.dispatcher.release(lane), ("release", lane))
         return held
 
     def _lane(self, name: str) -> Lane:
