@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from traceback import clear_frames
 
 from datasync_core.model.entries import Cursor
 from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured, StoreError
@@ -212,6 +213,9 @@ class Reflector:
         if health.connected or health.error is None:
             health.since = self._runtime.time()
         health.connected, health.error = False, error
+        clear_frames(
+            error.__traceback__
+        )  # they hold what was read last, and faults that wait to be told hold them
         health.refused = isinstance(error, AuthenticationFailed | Misconfigured)
         if not self._lost:
             self._lost = True

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -253,6 +254,22 @@ def test_G3_a_failure_anywhere_is_a_loss_that_is_named(where: str, error: BaseEx
         assert reading.faults[0].cause is error
         assert reading.faults[1].text == "store main answers again"
         assert {fault.store for fault in reading.faults} == {"main"}
+
+
+def test_G9_a_loss_that_is_named_does_not_keep_what_was_read() -> None:
+    read: list[weakref.ref[frozenset[str]]] = []
+
+    def fail() -> None:
+        burden = frozenset(["a large chunk"])
+        read.append(weakref.ref(burden))
+        raise ConnectionLost("away")
+
+    transport = Odd(poll=fail)
+    with Reading(transport) as reading:
+        reading.until(lambda: LOST in reading.kinds)
+        assert reading.faults[0].cause is not None
+        assert read[0]() is None
+    assert read[0]() is None
 
 
 def test_a_resume_that_is_broken_is_not_tried_for_ever() -> None:
