@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from kazoo import exceptions
 
@@ -59,34 +59,46 @@ def no_root(place: Place) -> StoreError:
 
 def silent(place: Place, seconds: float) -> StoreError:
     """No answer in time."""
-    return ConnectionLost(f"{place} does not answer within {seconds:g} s")
+    hint = "; where sasl= is given it must be set up there, too" if place.sasl else ""
+    return ConnectionLost(f"{place} does not answer within {seconds:g} s{hint}")
 
 
-def unreachable(place: Place, refusals: Mapping[str, OSError], error: BaseException | None) -> StoreError:
-    """Why no server would have us."""
+def unreachable(
+    place: Place, refusals: Mapping[str, OSError], reached: Collection[str], error: BaseException | None
+) -> StoreError:
+    """Why no server would have us: what each said, and which were ``reached`` and hung up."""
     if isinstance(error, exceptions.AuthFailedError | exceptions.SASLException):
         return refused_credentials(place)
     for where, why in refusals.items():
-        if isinstance(why, ssl.SSLCertVerificationError):
-            return Misconfigured(
-                f"{place}: the certificate of {where} is not trusted ({why.verify_message}); give ca=FILE"
-            )
         if isinstance(why, ssl.SSLError):
-            return Misconfigured(
-                f"{place}: {where} speaks no TLS with us ({why.reason}); check tls= and cert="
-            )
-    if refusals:
-        reasons = {where: why.strerror or str(why) or "no answer" for where, why in refusals.items()}
-        said = ", ".join(f"{where}: {why}" for where, why in reasons.items())
-        return ConnectionLost(f"{place} cannot be reached ({said})")
-    names = sorted({host for host, _ in place.hosts if not _is_known(host)})
-    if len(names) == len({host for host, _ in place.hosts}):
-        return ConnectionLost(f"{place}: no host is called {' or '.join(names)}")
+            return _without_tls(place, where, why)
+    said = [f"{where}: {why.strerror or str(why) or 'no answer'}" for where, why in refusals.items()]
+    if said:
+        said += [f"{where}: it closed the connection, for it has no quorum" for where in sorted(reached)]
+        return ConnectionLost(f"{place} cannot be reached ({', '.join(said)})")
+    unknown = sorted({host for host, _ in place.hosts if not _is_known(host)})
+    if unknown and not reached:
+        return ConnectionLost(f"{place}: no host is called {' or '.join(unknown)}")
     if place.tls:
-        advice = "it has no quorum, or wants another certificate (cert=)"
+        advice = "it has no quorum, wants a certificate (cert=), or takes no more connections"
     else:
         advice = "it has no quorum, speaks TLS (tls=true), or takes no more connections"
     return ConnectionLost(f"{place} closed the connection without a word: {advice}")
+
+
+def _without_tls(place: Place, where: str, why: ssl.SSLError) -> StoreError:
+    reason = str(why.reason or why)
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return Misconfigured(
+            f"{place}: the certificate of {where} is not trusted ({why.verify_message}); see ca="
+        )
+    if isinstance(why, ssl.SSLEOFError):
+        return ConnectionLost(f"{place}: {where} closed the connection when TLS was asked for; see tls=")
+    if "ALERT" in reason:
+        return Misconfigured(f"{place}: {where} does not take our certificate ({reason}); see cert= and key=")
+    if "VERSION" in reason:
+        return Misconfigured(f"{place}: {where} speaks no TLS ({reason}); leave out tls=")
+    return Misconfigured(f"{place}: a file for TLS cannot be used ({reason}); see ca=, cert= and key=")
 
 
 def _is_known(host: str) -> bool:

@@ -25,8 +25,14 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         self.lasting = False
         self.connected = False
         """Whether there was a session; set by who hears of it."""
+        self.before: Callable[[], None] | None = None
+        """Called before each attempt to connect."""
         self.refusals: dict[str, OSError] = {}
         """Why there was no connection, by server."""
+        self.reached: set[str] = set()
+        """The servers that a connection was made with."""
+        self.silent = False
+        """Whether a server let us connect and then said nothing."""
         self.over = threading.Event()
         self._connect_timeout = connect_timeout
         self._ended = ended
@@ -55,13 +61,17 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
     def create_connection(self, address: tuple[str, int], *args: Any, **kwargs: Any) -> Any:
         if self.connected and not self.lasting:
             raise ConnectionAbortedError("lost once is lost")
+        if self.before is not None:
+            self.before()
         kwargs["timeout"] = min(kwargs.get("timeout") or self._connect_timeout, self._connect_timeout)
+        where = f"{kwargs.get('hostname') or address[0]}:{address[1]}"
         try:
             made = super().create_connection(address, *args, **kwargs)
         except OSError as error:
-            self.refusals[f"{kwargs.get('hostname') or address[0]}:{address[1]}"] = error
+            self.refusals[where] = error
             raise
         self._socket = made
+        self.reached.add(where)
         return made
 
     def select(
@@ -74,6 +84,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         for one in writes:
             poll.register(one, select.POLLOUT)
         ready = {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}
+        if not ready and not self.connected:
+            self.silent = True
         return (
             [one for one in reads if one.fileno() in ready],
             [one for one in writes if one.fileno() in ready],

@@ -69,6 +69,8 @@ class Session:
             self.check()
             self._client = client
             client.add_listener(self._heard)
+            if self._renewed is not None:
+                self._handler.before = self._forget
             hear(client, self._line)
             client.start_async()
         deadline = time.monotonic() + self.place.liveness
@@ -76,11 +78,12 @@ class Session:
             item = self._get(deadline - time.monotonic())
             if item is _OPENED:
                 return
-            if item is None:
-                raise failures.silent(self.place, self.place.liveness)
             if item is not _RING:
                 self.check()
-                raise failures.unreachable(self.place, self._handler.refusals, item.error) from item.error
+                if item is None or self._handler.silent:
+                    raise failures.silent(self.place, self.place.liveness)
+                refusals, reached = self._handler.refusals, self._handler.reached
+                raise failures.unreachable(self.place, refusals, reached, item.error) from item.error
 
     @property
     def connected(self) -> bool:
@@ -186,6 +189,12 @@ class Session:
             if session != self._session:
                 self._session = session
                 self._renewed(client)
+
+    def _forget(self) -> None:
+        """Who has seen newer transactions than a server has is not let in: for ever, where it has lost its data."""
+        client = self._client
+        if client is not None:
+            client.last_zxid = 0
 
     def _make(self) -> Any:
         place = self.place

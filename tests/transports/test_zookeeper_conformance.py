@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from kazoo.retry import KazooRetry
 
 from datasync_core.testing import OutsideStore, TransportConformance
+from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
-from tests.transports.zookeepers import Outside, outside_store
+from tests.transports.zookeepers import Outside
 
 
-@pytest.fixture
-def outside_of(zookeeper_server: ZooKeeper) -> Iterator[type[Outside]]:
-    client = zookeeper_server.client(
-        connection_retry=KazooRetry(-1, max_delay=0.1), command_retry=KazooRetry(-1, deadline=20)
-    )
+def outside_store(server: ZooKeeper, root: str) -> Iterator[OutsideStore]:
+    """The store below ``root`` through kazoo's own client; ours come through a proxy."""
 
-    class Ours(Outside):
-        def __init__(self, root: str) -> None:
-            super().__init__(client, root)
+    def lose() -> None:
+        proxy.refuse()
+        proxy.cut()
 
-    yield Ours  # type: ignore[misc]  # a client less to give
-    client.stop()
-    client.close()
+    with server.using() as client, Proxy(server.address) as proxy:
+        outside = Outside(client, root)
+        yield OutsideStore(
+            f"zookeeper://suite:sesame-open@127.0.0.1:{proxy.port}{root}",
+            outside.put,
+            outside.delete,
+            outside.commit,
+            vanish=outside.vanish if root else None,
+            stop=server.freeze,
+            go=server.thaw,
+            lose=lose,
+            back=proxy.flow,
+        )
 
 
 class Zookeeper(TransportConformance):
@@ -33,17 +40,14 @@ class Zookeeper(TransportConformance):
 
 
 class TestZookeeper(Zookeeper):
-    many = 100_000
-
     @pytest.fixture
-    def outside(self, zookeeper_server: ZooKeeper, outside_of: type[Outside]) -> OutsideStore:
-        return outside_store(zookeeper_server, outside_of(""))
+    def outside(self, zookeeper_server: ZooKeeper) -> Iterator[OutsideStore]:
+        yield from outside_store(zookeeper_server, "")
 
 
 class TestZookeeperBelowAChroot(Zookeeper):
     many = 5_000
 
     @pytest.fixture
-    def outside(self, zookeeper_server: ZooKeeper, outside_of: type[Outside]) -> OutsideStore:
-        outside = outside_of("/apps/ours")
-        return outside_store(zookeeper_server, outside, vanish=outside.vanish)
+    def outside(self, zookeeper_server: ZooKeeper) -> Iterator[OutsideStore]:
+        yield from outside_store(zookeeper_server, "/apps/ours")

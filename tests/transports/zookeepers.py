@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import KazooException, NoNodeError, NotEmptyError
-
-from datasync_core.testing import OutsideStore
-from tests.servers.zookeeper import ZooKeeper
+from kazoo.exceptions import NoNodeError, NotEmptyError
 
 
 class Outside:
@@ -22,10 +18,19 @@ class Outside:
         client.ensure_path(root or "/")
 
     def put(self, key: str, value: bytes) -> None:
-        self._again(lambda: self._put(f"{self.root}/{key}", value))
+        path = f"{self.root}/{key}"
+        try:
+            self.client.set(path, value)
+        except NoNodeError:
+            self._parents(path)
+            self.client.create(path, value)
 
     def delete(self, key: str) -> None:
-        self._again(lambda: self._delete(f"{self.root}/{key}"))
+        path = f"{self.root}/{key}"
+        try:
+            self.client.delete(path)
+        except NotEmptyError:
+            self.client.set(path, b"")
 
     def commit(self, values: Mapping[str, bytes | None]) -> None:
         for key in values:
@@ -58,45 +63,8 @@ class Outside:
         children = self.client.get_children(path)
         return [found for name in children for found in self._below(f"{path}/{name}")] + [path]
 
-    def _put(self, path: str, value: bytes) -> None:
-        try:
-            self.client.set(path, value)
-        except NoNodeError:
-            self._parents(path)
-            self.client.create(path, value)
-
-    def _delete(self, path: str) -> None:
-        try:
-            self.client.delete(path)
-        except NotEmptyError:
-            self.client.set(path, b"")
-
     def _parents(self, path: str) -> None:
         parent = path.rpartition("/")[0]
         if parent not in self._known:
             self.client.ensure_path(parent or "/")
             self._known.add(parent)
-
-    def _again(self, call: Callable[[], Any]) -> None:
-        """Do it; after a loss of the connection, once it is back."""
-        try:
-            call()
-        except (NoNodeError, NotEmptyError):
-            raise
-        except KazooException:
-            self.client.retry(call)
-
-
-def outside_store(server: ZooKeeper, outside: Outside, **more: Callable[[], object]) -> OutsideStore:
-    """What the shipped suite is given."""
-    return OutsideStore(
-        f"{server.url}{outside.root}",
-        outside.put,
-        outside.delete,
-        commit=outside.commit,
-        stop=server.freeze,
-        go=server.thaw,
-        lose=server.kill,
-        back=server.start,
-        **more,  # type: ignore[arg-type]  # members of OutsideStore by name
-    )
