@@ -24,7 +24,7 @@ from datasync_core.sync.replica import Replica
 from datasync_core.sync.shelves import Shelf
 
 LEFTOVERS = 10_000
-"""How many keys that are gone and may have been applied half way a ledger remembers (a bound on memory)."""
+"""How many keys that are gone and may still be applied, or half way, a ledger remembers (a bound on memory)."""
 
 
 class Ice(Enum):
@@ -99,7 +99,7 @@ class Ledger:
         self._invalid: list[tuple[str, str]] = []  # found by `valid`, to be frozen
         self._shaken = False  # a resync raised: every key of the replica is uncertain
         self._fresh: set[str] = set()  # keys that came after that resync, so were never handed out
-        self._look_at = LEFTOVERS  # how many uncertain keys are a reason to look which are gone
+        self._look_at = LEFTOVERS  # how many uncertain and frozen keys are a reason to look which are gone
 
     def absorb(self, shelf: Shelf) -> None:
         """Note what this round changed on a shelf."""
@@ -206,6 +206,8 @@ class Ledger:
         self.aside.pop(key, None)
         if ice is not Ice.HELD:
             self.inferred.discard(key)
+        if ice is Ice.REJECTED:
+            self._bound()
 
     def thaw(self, key: str) -> None:
         """Deliver a key again if it is to be."""
@@ -350,17 +352,20 @@ class Ledger:
         self._bound()
 
     def _bound(self) -> None:
-        """Forget the oldest of the keys that are gone and uncertain, where they are too many."""
-        if len(self.uncertain) <= self._look_at:
+        """Forget the oldest of the keys that are gone and uncertain, or not let go of, where they are too many."""
+        if len(self.uncertain) + len(self.frozen) <= self._look_at:
             return
-        gone = [key for key in self.behind if key in self.uncertain and self.replica.get(key) is None]
+        get = self.replica.get
+        gone = [key for key in self.behind if key in self.uncertain and get(key) is None]
+        gone += [key for key, why in self.frozen.items() if why.ice is Ice.REJECTED and get(key) is None]
         for key in gone[: max(0, len(gone) - LEFTOVERS)]:
-            del self.behind[key]
+            self.behind.pop(key, None)
+            self.frozen.pop(key, None)
             self.uncertain.discard(key)
             self.aside.pop(key, None)
             self.inferred.discard(key)
             self.leftovers = True
-        self._look_at = max(LEFTOVERS, 2 * len(self.uncertain))
+        self._look_at = max(LEFTOVERS, 2 * (len(self.uncertain) + len(self.frozen)))
 
 
 def _same(entry: Entry | None, applied: Entry | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
+from datasync_core import Delete, Event, Host, Put, Reject, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.ledger import LEFTOVERS
 from datasync_core.testing import Harness
@@ -59,6 +59,22 @@ def test_G9_leftovers_beyond_the_bound_are_said():
         harness.resync("p")
         harness.commit({f"a/{start + number}": None for number in range(5000)})
     assert exceptions(harness, "p") <= 2 * (2 * LEFTOVERS + 5000)
+    assert any("may be left over" in fault for fault in harness.faults())
+
+
+def test_G9_a_plugin_that_rejects_every_delete_remembers_a_bounded_number_of_keys():
+    plugin = Recording("a/")
+    harness = Harness(p=plugin)
+    for start in range(0, 4 * LEFTOVERS, 4000):
+        names = [f"a/{start + number}" for number in range(4000)]
+        harness.commit(dict.fromkeys(names, "x"))
+        plugin.fail_on = {name: Reject("in use") for name in names}
+        harness.commit(dict.fromkeys(names))
+        plugin.fail_on = {}
+        harness.calls.clear()
+    [ledger] = harness._lanes["p"].ledgers.values()
+    assert LEFTOVERS <= len(ledger.frozen) <= 2 * LEFTOVERS + 4000
+    assert set(names) <= ledger.frozen.keys(), "the oldest are forgotten first"
     assert any("may be left over" in fault for fault in harness.faults())
 
 
