@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
+from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
 from datasync_transports.redis.failures import CLUSTER, explained
+from datasync_transports.redis.tls import Tls, arguments
 
 SENTINEL_PORT = 26379
 PORT = 6379
@@ -42,17 +42,6 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Tls:
-    """What TLS is done with; files as absolute paths."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    key_password: str | None = field(default=None, repr=False)
-    verify: bool = True
-
-
-@dataclass(frozen=True)
 class Place:
     """One database of one server, as settings name it. ``where`` is how messages do, and holds no secret."""
 
@@ -71,8 +60,13 @@ class Place:
 
         ``timeout``: seconds until a server that does not answer counts as lost, at each step and later on.
         """
-        with explained(self.where, self.account.user):
-            connection = self._made(self._server(timeout), timeout, self.account, self.db)
+        server = ("", 0)
+        if self.service is not None:
+            server = self._master(self.service, timeout)
+        elif self.hosts:
+            server = self.hosts[0]
+        with explained(self.where, self.account.user, self._hint):
+            connection = self._made(server, timeout, self.account, self.db)
             try:
                 self._begin(connection)
             except BaseException:
@@ -84,11 +78,7 @@ class Place:
         try:
             connection.connect()
             about = {_text(k): _text(v) for k, v in dict(connection.handshake_metadata).items()}
-        except (
-            AttributeError,
-            TypeError,
-            ValueError,
-        ) as error:  # the library expects a map in answer to HELLO
+        except (AttributeError, TypeError, ValueError) as error:  # the library expects a map
             raise Misconfigured(f"{self.where} does not answer HELLO as Redis does") from error
         if about.get("mode") == "cluster":
             raise Misconfigured(f"{self.where} {CLUSTER}")
@@ -99,40 +89,51 @@ class Place:
         if self.service is not None and about.get("role") != "master":
             raise ConnectionLost(f"{self.where}: the Sentinels name a server that is no master now")
 
-    def _server(self, timeout: float) -> tuple[str, int]:
-        if self.service is None:
-            return self.hosts[0] if self.hosts else ("", 0)
-        return self._master(self.service, timeout)
-
     def _master(self, service: str, timeout: float) -> tuple[str, int]:
         """Ask the Sentinels, one after the other, where the master is now."""
-        failed: StoreError | None = None
-        unknown = False
+        failed: list[str] = []
+        refusal: StoreError | None = None
         for host, port in self.hosts:
+            sentinel = f"{self.where}: the Sentinel {host}:{port}"
             try:
-                found = self._ask(f"{self.where} (Sentinel {host}:{port})", (host, port), service, timeout)
+                with explained(sentinel, self.sentinels.user, self._hint):
+                    found = self._asked((host, port), service, timeout / len(self.hosts))
+            except AuthenticationFailed as error:
+                refusal = AuthenticationFailed(f"{error}; its own are sentinel_user= and sentinel_password=")
+                refusal.__cause__ = error
+            except ConnectionLost as error:
+                failed.append(str(error).removeprefix(f"{self.where}: "))
             except StoreError as error:
-                failed = error
+                refusal = error
             else:
                 if found is not None:
                     return found
-                unknown = True
-        if unknown:
-            raise Misconfigured(f"{self.where}: the Sentinels watch no master of the name {service}")
-        raise failed or ConnectionLost(f"{self.where} names no Sentinel")
+                refusal = Misconfigured(f"{sentinel} watches no master of the name {service}")
+        raise refusal or ConnectionLost(f"{self.where}: {'; '.join(failed)}")
 
-    def _ask(
-        self, where: str, sentinel: tuple[str, int], service: str, timeout: float
-    ) -> tuple[str, int] | None:
-        with explained(where, self.sentinels.user):
-            connection = self._made(sentinel, timeout / len(self.hosts), self.sentinels, 0)
-            try:
-                connection.connect()
-                connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
-                found = connection.read_response()
-            finally:
-                connection.disconnect()
+    def _asked(self, sentinel: tuple[str, int], service: str, timeout: float) -> tuple[str, int] | None:
+        connection = self._made(sentinel, timeout, self.sentinels, 0)
+        try:
+            connection.connect()
+            connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+            found = connection.read_response()
+        except ResponseError as error:
+            if "unknown command" not in str(error):
+                raise
+            raise Misconfigured(
+                f"{self.where}: {sentinel[0]}:{sentinel[1]} is no Sentinel; without service= it is the server itself"
+            ) from error
+        finally:
+            connection.disconnect()
         return None if found is None else (_text(found[0]), int(found[1]))
+
+    @property
+    def _hint(self) -> str:
+        if self.socket is not None:
+            return ""
+        if self.tls is None:
+            return "; if it speaks TLS, write rediss://"
+        return "; it may speak no TLS (write redis://), or want another certificate of the client's (cert=, key=)"
 
     def _made(self, server: tuple[str, int], timeout: float, account: Account, db: int) -> Link:
         common: dict[str, Any] = {
@@ -152,45 +153,12 @@ class Place:
             common |= {"host": host, "port": port}
         if self.tls is not None:
             kind = SSLConnection
-            common |= _ssl(self.where, self.tls)
+            common |= arguments(self.where, self.tls)
         made = kind(**common)
         made.driver_info = made.lib_name = made.lib_version = (
             None  # else it tells the server, which ACLs may refuse
         )
         return made  # type: ignore[no-any-return]
-
-
-def _ssl(where: str, tls: Tls) -> dict[str, Any]:
-    """The arguments of redis-py for TLS; raises `Misconfigured` for a file that cannot be used."""
-    for name, file in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)):
-        if file is not None:
-            try:
-                file.open("rb").close()
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise Misconfigured(f"{where}: {name} cannot be read ({file}: {reason})") from error
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to try the files; redis-py makes its own of them
-    try:
-        if tls.ca is not None:
-            context.load_verify_locations(tls.ca)
-    except (ssl.SSLError, ValueError) as error:
-        raise Misconfigured(f"{where}: ca is no certificate in PEM ({tls.ca})") from error
-    try:
-        if tls.cert is not None:
-            context.load_cert_chain(tls.cert, tls.key, tls.key_password or "")
-    except (ssl.SSLError, ValueError) as error:
-        raise Misconfigured(
-            f"{where}: cert and key are no certificate with its key in PEM ({tls.cert}, {tls.key or tls.cert}),"
-            " or key_password is wrong"
-        ) from error
-    return {
-        "ssl_ca_certs": None if tls.ca is None else str(tls.ca),
-        "ssl_certfile": None if tls.cert is None else str(tls.cert),
-        "ssl_keyfile": None if tls.key is None else str(tls.key),
-        "ssl_password": tls.key_password,
-        "ssl_cert_reqs": "required" if tls.verify else "none",
-        "ssl_check_hostname": tls.verify,
-    }
 
 
 def _text(value: object) -> str:

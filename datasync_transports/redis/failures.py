@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from redis import exceptions
@@ -13,34 +13,37 @@ from redis import exceptions
 from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
 
 CLUSTER = "belongs to a Redis Cluster, which is not supported yet; name a single server, or Sentinels"
+PASSWORD = "write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
 REPLICA = "is a replica, which takes no writes; name its master, or Sentinels with service="
 _OLD = "does not speak RESP3 (HELLO 3): Redis 6 or later is needed, or Valkey, and no proxy in between that knows less"
-_TLS_HERE = "if it speaks TLS, write rediss://"
 
 
 @contextmanager
-def explained(where: str, user: str | None = None) -> Iterator[None]:
-    """Turn errors of the library into those of the SPI, chained and naming the store; ``user``: who we say we are."""
+def explained(where: str, user: str | None = None, hint: str = "") -> Iterator[None]:
+    """Turn errors of the library into those of the SPI, chained and naming the store.
+
+    ``user``: who we say we are. ``hint``: what may be wrong where the server says nothing that makes sense.
+    """
     try:
         yield
     except (exceptions.RedisError, OSError) as error:
-        raise meaning(where, error, user) from error
+        raise meaning(where, error, user, hint=hint) from error
 
 
-def meaning(where: str, error: Exception, user: str | None = None, command: str = "") -> StoreError:
+def meaning(
+    where: str, error: Exception, user: str | None = None, command: str = "", hint: str = ""
+) -> StoreError:
     """The error as the host understands it; ``command``: what was asked, where that is known."""
     who = user or "default"
     said = str(error).rstrip(".")
-    if isinstance(error, exceptions.NoPermissionError):
-        return Misconfigured(f"{where}: {_right(said, who, command)}")
+    if is_forbidden(error):
+        return Misconfigured(f"{where}: {_right(error, user, command)}")
     if isinstance(error, exceptions.AuthenticationError):
         if "invalid" in said.lower():
             return AuthenticationFailed(
-                f"{where} refused the user {who} with this password, or has it disabled"
+                f"{where} refused the user {who}: the password is wrong, or there is no such user, or it is off"
             )
-        return AuthenticationFailed(
-            f"{where} asks for a password; write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
-        )
+        return AuthenticationFailed(f"{where} asks for a password; {PASSWORD}")
     if isinstance(error, exceptions.BusyLoadingError):
         return ConnectionLost(f"{where} is still loading its data")
     if isinstance(error, exceptions.ReadOnlyError):
@@ -52,20 +55,39 @@ def meaning(where: str, error: Exception, user: str | None = None, command: str 
     if isinstance(error, exceptions.ClusterError | exceptions.MovedError | exceptions.AskError):
         return Misconfigured(f"{where} {CLUSTER}")
     if isinstance(error, exceptions.InvalidResponse):
-        return Misconfigured(f"{where} does not answer as Redis does; {_TLS_HERE}")
+        return Misconfigured(f"{where} does not answer as Redis does{hint}")
     if isinstance(error, exceptions.ResponseError):
         return _refusal(where, said)
-    return _loss(where, error, said)
+    return _loss(where, error, said, hint)
 
 
-def _right(said: str, who: str, command: str) -> str:
+def is_forbidden(answer: object) -> bool:
+    """Whether this is an error that says that a user may not do something; EXEC hides it in one of its own."""
+    return isinstance(answer, exceptions.NoPermissionError) or (
+        isinstance(answer, exceptions.ExecAbortError) and "NOPERM" in str(answer)
+    )
+
+
+def concerns_keys(error: Exception) -> bool:
+    """Whether it is not the command that is forbidden, but its use with these keys."""
+    return " key" in str(error) and "command" not in str(error)
+
+
+def lacking(user: str | None, rights: Sequence[str]) -> str:
+    """What a user may not do, and how it is allowed."""
+    who = user or "default"
+    asked = " and ".join(right.upper().replace("|", " ") for right in rights)
+    given = " ".join(f"+{right}" for right in rights)
+    return f"the user {who} may not use {asked}; give it the right: ACL SETUSER {who} {given}"
+
+
+def _right(error: Exception, user: str | None, command: str) -> str:
     """Which right is missing, and how it is given."""
-    if "key" in said and "command" not in said:
-        return f"the user {who} may not read or write these keys; give it the right, as in ACL SETUSER {who} ~PREFIX*"
-    named = re.search(r"run the '([^']+)' command", said)
-    right = named[1] if named and "subcommand" not in said else command or "the command"
-    asked = right.upper().replace("|", " ")
-    return f"the user {who} may not use {asked}; give it the right: ACL SETUSER {who} +{right}"
+    if concerns_keys(error):
+        who = user or "default"
+        return f"the user {who} may not use these keys; give it the right, as in ACL SETUSER {who} ~PREFIX*"
+    named = re.search(r"run the '([^']+)' command", str(error))
+    return lacking(user, [named[1] if named and "subcommand" not in str(error) else command or "COMMAND"])
 
 
 def _refusal(where: str, said: str) -> StoreError:
@@ -77,6 +99,10 @@ def _refusal(where: str, said: str) -> StoreError:
         or ("unknown command" in lower and "hello" in lower)
     ):
         return Misconfigured(f"{where} {_OLD}")
+    if lower.startswith("denied"):
+        return Misconfigured(
+            f"{where} is in protected mode, and serves its own machine alone; give it a password"
+        )
     if "db index" in lower:
         return Misconfigured(f"{where} has no database of that number; see its setting databases")
     if "unknown command" in lower or "unknown subcommand" in lower or "syntax error" in lower:
@@ -86,7 +112,7 @@ def _refusal(where: str, said: str) -> StoreError:
     return StoreError(f"{where} refused: {said}")
 
 
-def _loss(where: str, error: Exception, said: str) -> StoreError:
+def _loss(where: str, error: Exception, said: str, hint: str) -> StoreError:
     """The connection failed, or was never made."""
     causes = list(_causes(error))
     for cause in causes:
@@ -97,20 +123,26 @@ def _loss(where: str, error: Exception, said: str) -> StoreError:
                 " name the file of its authority (ca=FILE) and the host as the certificate has it"
             )
         if isinstance(cause, ssl.SSLError):
-            return _tls(where, cause)
+            return _tls(where, cause, hint)
     for cause in causes:
         if isinstance(cause, socket.gaierror):
             return ConnectionLost(f"{where} cannot be reached: there is no host of that name")
         if isinstance(cause, socket.timeout | exceptions.TimeoutError):
-            return ConnectionLost(f"{where} does not answer")
+            return ConnectionLost(f"{where} does not answer{hint}")
+        if isinstance(cause, ConnectionResetError | BrokenPipeError):
+            return ConnectionLost(f"{where} broke the connection off{hint}")
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionLost(f"{where} cannot be reached: {cause.strerror.lower()}")
     if "closed by server" in said.lower():
-        return ConnectionLost(f"{where} closed the connection")
+        return ConnectionLost(f"{where} closed the connection{hint}")
+    if "max number of clients" in said.lower():
+        return ConnectionLost(f"{where} takes no more clients (its setting maxclients)")
     return ConnectionLost(f"{where} was lost: {said}")
 
 
-def _tls(where: str, error: ssl.SSLError) -> StoreError:
+def _tls(where: str, error: ssl.SSLError, hint: str) -> StoreError:
+    if isinstance(error, ssl.SSLEOFError):
+        return ConnectionLost(f"{where} broke the connection off{hint}")
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
         return Misconfigured(

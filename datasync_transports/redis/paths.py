@@ -27,6 +27,11 @@ class Paths:
         return [] if kept == [""] else kept
 
     @property
+    def example(self) -> str:
+        """A key that is watched."""
+        return self._outermost[0] if self._outermost else ""
+
+    @property
     def pattern(self) -> bytes | None:
         """What all keys below the subtrees match; None where no subtree is watched."""
         if not self._subtrees:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import ResponseError
 
 from datasync_core.transport import Entry, Gone
+from datasync_transports.redis.failures import is_forbidden
 from datasync_transports.redis.paths import Paths
 from datasync_transports.redis.wire import Command, Wire
 
@@ -115,9 +116,7 @@ class Reader:
         else:
             answers = self._wire.pipeline(commands) if commands else []
         for command, answer in zip(commands, answers, strict=True):
-            if isinstance(answer, NoPermissionError) or (
-                isinstance(answer, ResponseError) and command[0] == "MGET"
-            ):
+            if is_forbidden(answer) or (isinstance(answer, ResponseError) and command[0] == "MGET"):
                 raise self._wire.refused(answer, command)
         values: list[bytes | None] = answers[0] if strings else []
         fields = dict(zip(hashes, answers[1:] if strings else answers, strict=True))

@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from datasync_core.transport import Batch, ConnectionLost, Entry, Gone, StoreError, Subscription
+from datasync_core.transport import Batch, ConnectionLost, Entry, StoreError, Subscription
 from datasync_transports.redis.bell import Bell
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.paths import Paths
-from datasync_transports.redis.reading import Reader
-from datasync_transports.redis.settling import PATIENCE, settle
+from datasync_transports.redis.reading import Change, Reader
+from datasync_transports.redis.settling import settle
 from datasync_transports.redis.wire import Wire
+
+_ATTEMPTS = 3  # at reading everything while databases are emptied
 
 
 class RedisSubscription(Subscription):
@@ -32,13 +34,12 @@ class RedisSubscription(Subscription):
         self._closed = False
         self._opened: tuple[Wire, Reader] | None = None
         self._complete = False  # whether a snapshot was read to its end
-        self._gone: list[Gone] = []  # deleted while it was read, which a snapshot cannot say
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
         self._complete = False
         with self._lock:
             wire, reader = self._open()
-        chunks = reader.everything()
+        chunks = self._everything(wire, reader)
         while True:
             with self._lock:
                 self._check()
@@ -46,12 +47,6 @@ class RedisSubscription(Subscription):
             if chunk is None:
                 break
             yield chunk
-        with self._lock:
-            self._check()
-            found = settle(wire, reader, after_all=True)
-        if found is not None:  # else the first poll reads everything anew
-            self._gone = [change for change in found.values() if change.gone]
-            yield [change for change in found.values() if not change.gone]
         self._complete = True
 
     def poll(self, timeout: float) -> Batch | None:
@@ -98,6 +93,7 @@ class RedisSubscription(Subscription):
                 self._opened = wire, Reader(wire, paths)
                 self._check()
                 wire.track(paths.prefixes)
+                wire.prove(paths.example)
             except BaseException:
                 connection.disconnect()
                 raise
@@ -108,32 +104,35 @@ class RedisSubscription(Subscription):
             raise ConnectionLost(f"{self._place.where}: the subscription was closed")
 
     def _news(self, wire: Wire, reader: Reader) -> Batch | None:
-        if self._gone:
-            gone, self._gone = self._gone, []
-            return Batch(gone)
         found = settle(wire, reader) if wire.dirty and not wire.flushed else None
-        if wire.flushed:
-            return self._anew(wire, reader)
+        if wire.flushed:  # it was not said which database that was
+            return Batch([entry for chunk in self._everything(wire, reader) for entry in chunk], cleared=True)
         return Batch(list(found.values())) if found else None
 
-    def _anew(self, wire: Wire, reader: Reader) -> Batch:
-        """Everything, after the server said that some database was emptied: it does not say which.
+    def _everything(self, wire: Wire, reader: Reader) -> Iterator[list[Entry]]:
+        """All entries as they were at one moment; empty chunks while they are read, for who may want to stop.
 
-        Where that happens again and again, what was read goes out all the same, and is read once more.
+        They wait until the last one is read, as some may be gone by then. Where databases are emptied again and
+        again, they go out all the same, and the next poll reads them once more.
         """
-        deadline = time.monotonic() + PATIENCE
-        while True:
+        found: dict[bytes, Change] | None = None
+        chunks: list[list[Entry]] = []
+        for _ in range(_ATTEMPTS):
             wire.flushed = False
             wire.take()
-            entries = {entry.key: entry for chunk in reader.everything() for entry in chunk}
+            chunks = []
+            for chunk in reader.everything():
+                chunks.append(chunk)
+                yield []
             found = settle(wire, reader, after_all=True)
-            for change in found.values() if found is not None else ():
-                if change.gone:
-                    entries.pop(change.key, None)
-                else:
-                    entries[change.key] = change
-            if found is not None or time.monotonic() >= deadline:
-                return Batch(list(entries.values()), cleared=True)
+            if found is not None:
+                break
+        changed = {change.key for change in found.values()} if found else set()
+        chunks.reverse()
+        while chunks:
+            chunk = chunks.pop()
+            yield [entry for entry in chunk if entry.key not in changed] if changed else chunk
+        yield [change for change in found.values() if not change.gone] if found else []
 
     def _beat(self, wire: Wire, now: float) -> float:
         """Seconds until it has to be looked again whether the server lives."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datasync_core.transport import Capabilities, Misconfigured, Subscription, Transport, Url, Writer
-from datasync_transports.redis.connection import PORT, SENTINEL_PORT, Account, Place, Tls
+from datasync_transports.redis.connection import PORT, SENTINEL_PORT, Account, Place
 from datasync_transports.redis.digest import digest
 from datasync_transports.redis.subscription import RedisSubscription
+from datasync_transports.redis.tls import Tls
 from datasync_transports.redis.writer import RedisWriter
 
 

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
 from datasync_transports.redis.connection import Link
-from datasync_transports.redis.failures import meaning
+from datasync_transports.redis.failures import concerns_keys, is_forbidden, lacking, meaning
 
 _PUSH: Final = object()
 Command = Sequence[str | bytes | int]
@@ -69,6 +69,19 @@ class Wire:
         self.call(
             "CLIENT", "TRACKING", "ON", "BCAST", *(w for prefix in prefixes for w in ("PREFIX", prefix))
         )
+
+    def prove(self, key: str) -> None:
+        """Raise `Misconfigured` unless we may do all that reading may ever need, with this key for example."""
+        commands: list[Command] = [("PING",), ("SCAN", 0, "COUNT", 1)]
+        commands += [(name, key) for name in ("MGET", "EXISTS", "TYPE", "HGETALL")]
+        commands += [("MULTI",), ("EXEC",)]
+        answers = zip(commands, self.pipeline(commands), strict=True)
+        refused = [(command, answer) for command, answer in answers if is_forbidden(answer)]
+        rights = [_name(command) for command, answer in refused if not concerns_keys(answer)]
+        if rights:
+            raise Misconfigured(f"{self._where}: {lacking(self._user, rights)}")
+        for command, answer in refused:
+            raise self.refused(answer, command)
 
     def call(self, *command: str | bytes | int) -> Any:
         """The answer to one command; raises a `StoreError` where that is an error."""
