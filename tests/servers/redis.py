@@ -113,12 +113,14 @@ class Redis(Server):
     def serves(self) -> bool:
         try:
             with self.client(socket_timeout=1.0) as client:
-                status: dict[str, Any] = client.info()  # an error while it loads its files
+                status: dict[str, Any] = client.info()
         except RedisError:
             return False
         # Another server may have the port, and this one may end in a moment: only this one has this process id.
-        return status["process_id"] == self.pid and (
-            self._replica_of is None or status["master_link_status"] == "up"
+        return (
+            status["process_id"] == self.pid
+            and not status["loading"]
+            and (self._replica_of is None or status["master_link_status"] == "up")
         )
 
     def wipe(self) -> None:

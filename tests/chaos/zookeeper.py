@@ -1,0 +1,199 @@
+"""A ZooKeeper that is killed, wiped, frozen and cut off, whose sessions are ended, written to by kazoo."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import KazooException, NoNodeError
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.retry import KazooRetry
+
+from tests.chaos.hand import Failed, Hand
+from tests.chaos.plugin import decode
+from tests.chaos.world import Blow, End, World
+from tests.servers.proxy import Proxy
+from tests.servers.server import HOST
+from tests.servers.zookeeper import ZooKeeper
+
+ROOT = "/chaos"
+TROUBLE = (KazooException, KazooTimeoutError, OSError)
+
+
+class ZookeeperHand(Hand):
+    """kazoo, with a client of its own for each life of the server: a wiped one refuses those that have seen more."""
+
+    def __init__(self, hosts: str) -> None:
+        self._hosts = hosts
+        self._client: KazooClient | None = None
+
+    def write(self, transaction: Mapping[str, str | None], rng: random.Random) -> None:
+        with _failing(self):
+            client = self._open()
+            self._directories(client, transaction)
+            there = [client.exists_async(f"{ROOT}/{key}") for key in transaction]
+            asked = client.transaction()
+            for (key, text), stat in zip(transaction.items(), there, strict=True):
+                path, found = f"{ROOT}/{key}", stat.get(2.0)
+                if text is None and found is not None:
+                    asked.delete(path)
+                elif text is not None and found is None:
+                    asked.create(path, text.encode())
+                elif text is not None:
+                    asked.set_data(path, text.encode())
+            for result in asked.commit_async().get(2.0):
+                if isinstance(result, Exception):
+                    raise result
+
+    def loose(self, key: str, other: str, text: str, rng: random.Random) -> None:
+        with _failing(self):
+            client = self._open()
+            self._directories(client, [key])
+            path, data = f"{ROOT}/{key}", text.encode()
+            ways: list[Callable[[], object]] = [
+                lambda: client.set_async(path, data).get(2.0),
+                lambda: client.create_async(path, data).get(2.0),
+                lambda: client.create_async(path, data, ephemeral=True).get(2.0),
+                lambda: client.delete_async(path).get(2.0),
+                lambda: client.set_async(path, b"").get(2.0),
+                lambda: client.create_async(f"{path}/below", data).get(2.0),
+                lambda: client.delete_async(f"{path}/below").get(2.0),
+                lambda: client.set_async(f"{path}/below", data).get(2.0),
+                lambda: client.create_async(f"{ROOT}/elsewhere-", data, sequence=True).get(2.0),
+                lambda: client.create_async(f"{ROOT}/{other}", data).get(2.0),
+            ]
+            rng.choice(ways)()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.stop()
+            self._client.close()
+            self._client = None
+
+    def _open(self) -> KazooClient:
+        if self._client is None:
+            client = self._client = KazooClient(
+                self._hosts, timeout=2.0, connection_retry=KazooRetry(max_tries=0)
+            )
+            client.start(timeout=2.0)
+        return self._client
+
+    def _directories(self, client: KazooClient, keys: Sequence[str] | Mapping[str, object]) -> None:
+        for path in sorted({f"{ROOT}/{key}".rpartition("/")[0] for key in keys}):
+            if client.exists_async(path).get(2.0) is None:
+                client.ensure_path(path)
+
+
+class _failing:
+    """Makes what kazoo raises a `Failed`; a client that lost its server is given up."""
+
+    def __init__(self, hand: ZookeeperHand) -> None:
+        self._hand = hand
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TROUBLE):
+            client = self._hand._client
+            if client is None or not client.connected or isinstance(error, KazooTimeoutError):
+                self._hand.close()
+            raise Failed from error
+
+
+hand = ZookeeperHand
+
+
+class ZookeeperWorld(World):
+    """One ZooKeeper that keeps its data, behind a proxy that the host goes through."""
+
+    kind = "zookeeper"
+
+    def begin(self) -> None:
+        self.server = self.stack.enter_context(ZooKeeper(self.folder / "zookeeper"))
+        self.proxy = self.stack.enter_context(Proxy(self.server.address))
+        self.where = self.server.hosts
+        self.url = f"zookeeper://{HOST}:{self.proxy.port}{ROOT}?liveness={self.rng.choice([1, 2])}"
+        self._root()
+
+    def blows(self) -> Sequence[Blow]:
+        server, proxy = self.server, self.proxy
+        return [
+            Blow("kill -9, restart", lambda _: server.restart(kill=True)),
+            Blow("restart", lambda _: server.restart()),
+            Blow("kill -9, restart empty", lambda _: self._wipe(), 1),
+            Blow("kill -9, stay away", self._away),
+            Blow("freeze", lambda _: _and_then(server.freeze, server.thaw), 3),
+            Blow("cut", lambda _: proxy.cut(), 3),
+            Blow("end connections", lambda _: proxy.close()),
+            Blow("stall", lambda _: _and_then(proxy.stall, proxy.flow), 3),
+            Blow("stall and cut", lambda _: _and_then(proxy.stall, proxy.cut)),
+            Blow("delay", lambda rng: _and_then(lambda: proxy.delay(rng.choice([0.02, 0.3])), proxy.flow)),
+            Blow("refuse", self._refuse),
+            Blow("sessions end", lambda _: self._expire(), 4),
+            Blow("tree removed", lambda _: self._remove(f"{ROOT}/k"), 1, tears=True),
+            Blow("root removed", lambda _: self._remove(ROOT), 1, tears=True),
+        ]
+
+    def heal(self) -> None:
+        self.proxy.flow()
+        if self.server.running:
+            self.server.thaw()
+        else:
+            self.server.start()
+        self._root()
+
+    def truth(self) -> Mapping[str, str | None]:
+        found: dict[str, str | None] = {}
+        with self.server.using() as client:
+            waiting = [ROOT]
+            while waiting:
+                data = [client.get_async(path) for path in waiting]
+                names = [client.get_children_async(path) for path in waiting]
+                below: list[str] = []
+                for path, text, children in zip(waiting, data, names, strict=True):
+                    try:
+                        value, there = text.get(5.0)[0], children.get(5.0)
+                    except NoNodeError:
+                        continue  # an ephemeral one that went with its session
+                    if value:
+                        found[path[len(ROOT) + 1 :]] = decode(value)
+                    below += [f"{path}/{name}" for name in there]
+                waiting = below
+        return found
+
+    def _root(self) -> None:
+        with self.server.using() as client:
+            client.ensure_path(ROOT)
+
+    def _wipe(self) -> None:
+        self.server.restart(kill=True, keep_data=False)
+        self._root()
+
+    def _expire(self) -> None:
+        """The host's and the writers'."""
+        if self.server.serves():
+            for session in self.server.sessions():
+                with suppress(*TROUBLE):
+                    self.server.expire(session)
+
+    def _remove(self, path: str) -> None:
+        if self.server.serves():
+            with suppress(*TROUBLE), self.server.using() as client:
+                client.delete(path, recursive=True)
+
+    def _away(self, rng: random.Random) -> End:
+        self.server.kill()
+        return self.heal
+
+    def _refuse(self, rng: random.Random) -> End:
+        self.proxy.refuse()
+        self.proxy.cut()
+        return self.proxy.flow
+
+
+def _and_then(begin: Callable[[], None], end: End) -> End:
+    begin()
+    return end
