@@ -33,7 +33,8 @@ class Subscription(ABC):
     def snapshot(self) -> Iterator[Sequence[Entry]]:
         """Arm the watch, then read everything under the paths, in chunks (a thousand entries each serve well).
 
-        A key may come twice; the later one counts. A chunk may be empty: between two of them it can be stopped. Raises `ConnectionLost` or another `StoreError`.
+        A key may come twice; the later one counts. A chunk may be empty: between any two the reader may stop.
+        Raises `ConnectionLost` or another `StoreError`.
         """
 
     def resume(self, cursor: Cursor) -> None:
