@@ -147,7 +147,7 @@ class Reflector:
             if batch is not None:
                 inbox.put(batch)
                 self._cursor = subscription.cursor
-            elif due is not None and left <= 0:
+            if due is not None and left <= 0:
                 subscription = self._compare(subscription)
                 due = self._runtime.monotonic() + (self._audit or 0.0)
 

@@ -66,6 +66,31 @@ class Notes:
         self.heard.set()
 
 
+class Endless(MemoryTransport):
+    """A store that has news whenever it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read, self.compared = 0, threading.Event()
+
+    def subscribe(self, paths: Sequence[str]) -> Subscription:
+        return _Endless(self, super().subscribe(paths))
+
+
+class _Endless(_Deaf):
+    def __init__(self, transport: Endless, inner: Subscription) -> None:
+        self._store, self._inner = transport, inner
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._store.read += 1
+        if self._store.read == 3:
+            self._store.compared.set()
+        return self._inner.snapshot()
+
+    def poll(self, timeout: float) -> Batch | None:
+        return self._inner.poll(0.0) or Batch([])
+
+
 def audited(store: MemoryTransport, plugin: Notes) -> Host:
     settings = Settings(HostSettings("audited", audit=0.05), {}, {}, Path.cwd())
     return Host(store, {"p": plugin}, settings=settings)
@@ -159,3 +184,9 @@ def test_G10_what_is_deleted_around_an_audit_is_a_delete_and_no_alarm():
         [said] = host.status()["plugins"]
         assert (said["state"], host.status()["faults"]) == ("in_sync", [])
     assert plugin.values == {"15": "x", "16": "x", "17": "x", "18": "again", "late": "x"}
+
+
+def test_a_stream_without_an_end_does_not_put_an_audit_off():
+    store = Endless()
+    with audited(store, Notes()):
+        assert store.compared.wait(SOON)
