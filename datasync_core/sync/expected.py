@@ -1,7 +1,9 @@
 """What this host wrote and has not read back yet: until then its plugins are not settled.
 
-A store tells its writes in order, so of all puts the newest stands for the rest. A delete is remembered by its key: it
-is only waited for where the copy has that key, because a store says nothing of a key that was not there.
+A stream tells writes in order, so of all puts the newest stands for the rest. A snapshot shows what was written before
+it began; of what is written while it is read it may show some and not the rest, so each of these keys is waited for.
+A delete is remembered by its key: it is only waited for where the copy has that key, because a store says nothing of
+a key that was not there.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from datasync_core.model.runtime import Runtime
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
 
-_MANY = 1000  # deletes that may be remembered before those that were seen are looked for
+_MANY = 1000  # keys that may be remembered before those that were seen are looked for
 
 
 class Expected:
@@ -29,40 +31,53 @@ class Expected:
         self._put: tuple[int, int] | None = (
             None  # revision and snapshots begun; under the lock, like all below
         )
+        self._beside: dict[str, tuple[int, int]] = {}  # puts while a snapshot was read
         self._deletes: dict[str, tuple[int, int]] = {}
         self._look_at = _MANY
 
     def wrote(self, ops: Sequence[Put | Delete], revision: int) -> None:
         """These were committed at ``revision``."""
-        shelves = self._replica.shelves
+        replica = self._replica
         write = (revision, self._inbox.begun)
+        reading = self._inbox.completed != self._inbox.begun
         with self._lock:
             for op in ops:
+                if not replica.shelves.watches(op.key):
+                    continue  # what nothing watches never comes back
                 if isinstance(op, Delete):
-                    if shelves.peek(op.key) is not None:
+                    if reading or replica.shelves.peek(op.key) is not None:
                         self._deletes[op.key] = write
-                elif shelves.watches(op.key):  # what nothing watches never comes back
+                elif reading:
+                    self._beside[op.key] = write
+                else:
                     self._put = write if self._put is None else max(self._put, write)
-            if len(self._deletes) > self._look_at:
+            if len(self._deletes) + len(self._beside) > self._look_at:
                 self._forget_seen()
-                self._look_at = max(_MANY, 2 * len(self._deletes))
+                self._look_at = max(_MANY, 2 * (len(self._deletes) + len(self._beside)))
 
     def is_empty(self) -> bool:
         """Whether everything written is in the replica, or was overtaken there."""
         with self._lock:
             self._forget_seen()
-            return self._put is None and not self._deletes
+            return self._put is None and not self._beside and not self._deletes
 
     def _forget_seen(self) -> None:
         if self._put is not None and self._is_seen(*self._put):
             self._put = None
-        peek = self._replica.shelves.peek
-        for key in [
-            key for key, write in self._deletes.items() if self._is_seen(*write) or peek(key) is None
-        ]:
+        for key in [key for key, write in self._beside.items() if self._is_there(key, *write)]:
+            del self._beside[key]
+        for key in [key for key, write in self._deletes.items() if self._is_gone(key, *write)]:
             del self._deletes[key]
+
+    def _is_there(self, key: str, revision: int, begun: int) -> bool:
+        entry = self._replica.shelves.peek(key)
+        return self._is_seen(revision, begun) or (entry is not None and entry.revision >= revision)
+
+    def _is_gone(self, key: str, revision: int, begun: int) -> bool:
+        shown = self._inbox.completed >= begun and self._replica.shelves.peek(key) is None
+        return shown or self._is_seen(revision, begun)
 
     def _is_seen(self, revision: int, begun: int) -> bool:
         return (
-            self._replica.revision >= revision or self._inbox.completed > begun
+            self._replica.streamed >= revision or self._inbox.completed > begun
         )  # a later snapshot shows it

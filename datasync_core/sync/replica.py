@@ -27,6 +27,8 @@ class Replica:
         """Whether a snapshot was complete: from then on there is something to show."""
         self.revision = 0
         """The newest revision seen."""
+        self.streamed = 0
+        """The newest revision that the stream told since the last snapshot: it has told all before it."""
         self.snapshots = 0
         """How many snapshots were completed, but for those of audits."""
         self.inferred: set[str] = set()
@@ -93,8 +95,11 @@ class Replica:
             if self._auditing and self._staged is not None:
                 self._staged.clear()
         self.revision = max(self.revision, changes.revision)
+        self.streamed = max(self.streamed, changes.revision)
         shelf_of = self.shelves.of
         for key, new in latest.items():
+            if new.revision > self.streamed:
+                self.streamed = new.revision
             shelf = shelf_of(key)
             if shelf is None:
                 continue
@@ -184,6 +189,7 @@ class Replica:
             self._auditing = False
         else:
             self.snapshots += 1
+            self.streamed = 0
         if self.synced:
             self._sweep(staged, self._mark)
             for key, new in staged.items():

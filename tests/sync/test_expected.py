@@ -105,3 +105,30 @@ def test_G9_deletes_that_were_seen_are_forgotten_though_nobody_asks() -> None:
         feed.tell(Gone(f"a/{number}", number + 2))
         feed.take()
         assert len(feed.expected._deletes) <= 1001
+
+
+def test_G11_a_snapshot_that_shows_later_writes_need_not_show_one_that_was_made_while_it_was_read() -> None:
+    """Not every store shows one moment: it may read a key, then others that were written after it."""
+    feed = Feed()
+    feed.inbox.begin()
+    feed.inbox.chunk([Entry("a/1", b"old", 1)])
+    feed.expected.wrote([Put("a/1", b"new"), Delete("a/2")], 5)
+    feed.inbox.chunk([Entry("a/2", b"v", 2), Entry("a/3", b"v", 6)])
+    feed.inbox.complete()
+    feed.take()
+    assert not feed.expected.is_empty()
+    feed.tell(Entry("a/1", b"new", 5), Gone("a/2", 5))
+    feed.take()
+    assert feed.expected.is_empty()
+
+
+def test_what_a_snapshot_shows_that_was_being_read_is_not_waited_for() -> None:
+    """A store that does show one moment tells nothing of it again."""
+    feed = Feed()
+    feed.inbox.begin()
+    feed.expected.wrote([Put("a/1", b"new"), Delete("a/2")], 5)
+    feed.inbox.chunk([Entry("a/1", b"new", 5)])
+    assert not feed.expected.is_empty()
+    feed.inbox.complete()
+    feed.take()
+    assert feed.expected.is_empty()
