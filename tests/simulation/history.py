@@ -21,8 +21,10 @@ from tests.simulation.plugin import Character, Driven, Life, Optimised
 from tests.simulation.store import SimulatedStore
 from tests.simulation.system import Key, System
 from tests.simulation.workload import Workload
+from tests.simulation.writer import Writer
 
 HOLD = 6.0
+HANG = 8.0
 RETRY = RetrySettings(0.5, 4.0, 3)
 
 
@@ -104,6 +106,8 @@ class History:
         }
         for store in self.stores.values():
             store.flaky = rng.choice([0.0, 0.0, 0.02, 0.1])
+        self.audit = rng.choice([None, None, 5.0, 15.0])
+        """Seconds between audits."""
         self.system = System(strict=rng.random() < 0.7)
         self.characters = _without(_characters(rng, list(self.stores)), plan.without)
         for one in self.characters:
@@ -119,6 +123,8 @@ class History:
         self.life = Life()
         self.plugins: dict[str, Driven] = {}
         self.host: Host | None = None
+        self.writers: list[Writer] = []
+        """Those that have not had their answer."""
         self._calls_before = 0
 
     def run(self) -> None:
@@ -137,13 +143,21 @@ class History:
                 if not self._step():
                     break
             self._check()
+            if self.oracle.promises.restart is not None:
+                self._restart()
         self._draw_from(self.report.plan.seed)
         self.heal()
+
+    def _restart(self) -> None:
+        """The host ended by itself, and whoever runs it starts it again."""
+        assert self.host is not None
+        self.end(kill=False)
+        self.start()
 
     def summary(self) -> Report:
         """What it was."""
         report, oracle = self.report, self.oracle
-        report.operations = sum(workload.operations for workload in self.workloads)
+        report.operations += sum(workload.operations for workload in self.workloads)
         report.calls, report.failures = oracle.calls, oracle.failures
         report.faults += sum(store.breaks for store in self.stores.values())
         report.refusals = self.system.refusals
@@ -174,12 +188,13 @@ class History:
             one.name: PluginSettings(
                 one.name,
                 reconnect="delta" if one.delta else "resync",
+                fault_policy=one.policy,  # type: ignore[arg-type]  # one of three
                 brake=Brake(0.5, one.brake),
                 retry=RETRY,
             )
             for one in self.characters
         }
-        host_settings = HostSettings("simulated", hook_timeout=8, hold=HOLD, retry=RETRY)
+        host_settings = HostSettings("simulated", hook_timeout=HANG, hold=HOLD, retry=RETRY, audit=self.audit)
         self.host = host = Host(
             dict(self.stores),
             dict(self.plugins),
@@ -189,9 +204,10 @@ class History:
         host._counts = Kept(life, self.counts)
         host.load()
         assert not host.problems, host.problems
-        if self.rng.random() < 0.8:  # its looks cost more than all the rest
+        watched = self.rng.random() < 0.2  # its looks cost more than all the rest
+        if not watched:
             host.watchdog.start = lambda: None  # type: ignore[method-assign]
-        self.oracle.attach(host, self.plugins, self.counts)
+        self.oracle.attach(host, self.plugins, self.counts, HANG if watched else None)
         host.start()
 
     def end(self, *, kill: bool) -> None:
@@ -200,19 +216,50 @@ class History:
         self.report.faults += 1
         self._does("kill" if kill else "stop")
         self.life.dead = kill
-        if not self.host.stop(1000):
-            raise Violation("G12: the host does not stop")
+        self.oracle.ends()
+        begun = self.runtime.monotonic()
+        patience = self.rng.choice([2.0, 1000.0])
+        if not self.host.stop(patience):
+            self.oracle.hooks.gives_up()
+            if self.runtime.monotonic() > begun + patience:
+                raise Violation("G12: a stop that gives up takes longer than it may")
+            if not self.host.stop(1000):
+                raise Violation("G12: the host does not stop")
         self._check_crash()
+        while self.writers and self.runtime.step():
+            self._check()
+        self.oracle.publications.ended()
         for one in self.characters:  # who cannot find its own leftovers begins anew, as its system does
             if one.mode == "changes":
                 self.system.wipe(self.system.devices[one.name])
+
+    def publish(self) -> None:
+        """Write through the host, and wait for what becomes of it, on a thread of its own."""
+        assert self.host is not None
+        workload = self.rng.choice(self.workloads)
+        values = workload.harmless(1 if not workload.store.exact else self.rng.randrange(1, 3))
+        self._does(f"publish to {workload.store.name}", values)
+        writer = Writer(
+            self.host, self.oracle, self.runtime, workload.store, values, self.rng.choice([None, None, 3.0])
+        )
+        self.report.operations += 1
+        writer.thread = self.runtime.start(lambda: self._write(writer), "writer")
+        self.writers.append(writer)
+
+    def _write(self, writer: Writer) -> None:
+        try:
+            writer.run()
+        except Violation:
+            pass  # the oracle keeps it
+        finally:
+            self.writers.remove(writer)
 
     def step(self) -> None:  # noqa: C901 - one case for each thing that happens
         """Something happens."""
         rng = self.rng
         assert self.host is not None
         store = rng.choice(list(self.stores.values()))
-        what = rng.randrange(40)
+        what = rng.randrange(45)
         if what < 20:
             workload = rng.choice(self.workloads)
             self._does(f"write to {workload.store.name}", workload.write())
@@ -248,7 +295,7 @@ class History:
             case 35 if rng.random() < 0.5:
                 plugin = rng.choice(list(self.plugins.values()))
                 self._does("device loses its state", plugin.name)
-                plugin.lose_state()
+                plugin.lose_state(rng.choice([1, 1, 4]))
             case 36 if rng.random() < 0.5:
                 self.end(kill=rng.random() < 0.5)
                 for workload in self.workloads:
@@ -273,6 +320,20 @@ class History:
                 plugin.trouble = rng.choice([0.0, plugin.character.trouble, 0.9])
                 self._does(f"trouble {plugin.trouble}", plugin.name)
                 fault = False
+            case 40 | 41 if all(one.revisions for one in self.stores.values()):
+                self.publish()
+                fault = False
+            case 42 if self.audit is not None:
+                changes = rng.choice(self.workloads).write(silent=True)
+                self._does("change in silence", changes)
+            case 43 if self.audit is not None and rng.random() < 0.3:
+                self._does("swap in silence", store.name)
+                store.swap()
+            case 44:
+                plugin = rng.choice(list(self.plugins.values()))
+                self._does("ask for a resync", plugin.name)
+                plugin.ask_for_resync()
+                fault = False
             case _:
                 fault = False
         self.report.faults += fault
@@ -287,6 +348,9 @@ class History:
         for plugin in self.plugins.values():
             plugin.trouble = 0.0
         self._pass(40)
+        if self.oracle.promises.restart is not None:  # a hook that hung said so
+            self._restart()
+            self._pass(40)
         if not self.system.strict:
             self._compare(named=True)
         for workload in self.workloads:
@@ -298,6 +362,7 @@ class History:
         self.host.resync()
         self._pass(90)
         self._compare(named=False)
+        self.oracle.publications.ended()
         self.end(kill=False)
 
     def _draw_from(self, number: int) -> None:
@@ -337,6 +402,11 @@ class History:
         self._check_crash()
         if self.oracle.broken is not None:
             raise self.oracle.broken
+        wanted = self.host is not None and self.host.restart_wanted
+        if wanted != (self.oracle.promises.restart is not None):
+            raise Violation(
+                f"report: the host wants a restart: {wanted}, as does {self.oracle.promises.restart}"
+            )
 
     def _check_crash(self) -> None:
         assert self.host is not None
@@ -381,6 +451,8 @@ def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
     names = rng.sample([f"p{number}" for number in range(count + 1)], count + 1)
     trouble = rng.choice([0.0, 0.2, 0.4, 0.7])
     brake = rng.choice([2, 3, 4, 10])
+    aside = rng.choice([0.17, 0.17, 1.0])
+    chain = rng.random() < 0.25
     for number in range(count):
         earlier = characters[:number]
         directory = "abcdef"[number] + "/"
@@ -395,7 +467,9 @@ def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
                 names[number],
                 directory,
                 tuple(watches),
-                requires=tuple(one.name for one in earlier if rng.random() < 0.5),
+                requires=tuple(
+                    one.name for one in (earlier[-1:] if chain else earlier) if chain or rng.random() < 0.5
+                ),
                 after=tuple(one.name for one in earlier if rng.random() < 0.2),
                 whole=rng.random() < 0.1,
                 optimised=rng.random() < 0.85,
@@ -404,6 +478,8 @@ def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
                 trouble=rng.choice([0.0, trouble, trouble]),
                 brake=brake,
                 delta=rng.random() < 0.3,
+                policy=rng.choice(["resync"] * 8 + ["restart", "ignore"]),
+                aside=aside,
             )
         )
     if rng.random() < 0.4:

@@ -6,6 +6,7 @@ are told. From these it keeps a `Shadow` of each plugin.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,18 +15,21 @@ from attrs import define, field, frozen
 
 from datasync_core import Change, Event, Host, Watch
 from datasync_core.dispatch.wiring import Feed
-from datasync_core.model.faults import FaultKind
+from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.keys import covers
 from datasync_core.sync.inbox import Changes, Segment
 from datasync_core.sync.replica import Replica
 from datasync_core.testing import VirtualRuntime
+from tests.simulation.audits import Audits
+from tests.simulation.brakes import Brakes
+from tests.simulation.hooks import Hooks
 from tests.simulation.plugin import Driven
+from tests.simulation.promises import Promises
+from tests.simulation.publications import Publications
 from tests.simulation.reader import Reader
 from tests.simulation.shadow import Shadow
 from tests.simulation.store import SimulatedStore
 from tests.simulation.system import Key
-
-SHARE = 0.5
 
 
 class Violation(AssertionError):
@@ -70,23 +74,33 @@ class Oracle:
         self.failures = 0
         self.broken: Violation | None = None
         """The first violation."""
+        self.hooks: Hooks
+        self.promises: Promises
+        self.publications: Publications
+        self._brakes: Brakes
+        self._audits: dict[str, Audits] = {}
         self._host: Host | None = None
         self._round = Round()
         self._content: dict[str, dict[str, str]] = {}
         """What each replica holds."""
-        self._inside: str | None = None
-        self._unserved: dict[str, int] = {}
+        self._shown = dict.fromkeys(stores, 0)
+        """Which of its states each exact store showed last."""
+        self._reports: Counter[str] = Counter()
+        """How many faults of each plugin were reported and not published."""
+        self._raised_in: dict[str, int] = {}
+        """The round in which each plugin raised last."""
         self._started: list[str] = []
         self._stopped: list[str] = []
 
     # From the history
 
-    def attach(self, host: Host, plugins: Mapping[str, Driven], expected: Mapping[str, int]) -> None:
-        """Listen to a host that has loaded and not started."""
+    def attach(
+        self, host: Host, plugins: Mapping[str, Driven], expected: Mapping[str, int], hang: float | None
+    ) -> None:
+        """Listen to a host that has loaded and not started; ``hang``: seconds until its watchdog calls a hook so."""
         self._host = host
         self._round = Round()
-        self._inside = None
-        self._unserved = {}
+        self._raised_in, self._reports = {}, Counter()
         self._started, self._stopped = [], []
         self.shadows = {}
         for order, plugin in enumerate(host.plugins):
@@ -103,20 +117,39 @@ class Oracle:
         for shadow in self.shadows.values():
             character = shadow.character
             shadow.whole = not shadow.dependents or character.whole or not character.optimised
+        self.hooks = Hooks(self.runtime, host, hang, self.fail)
+        self.promises = Promises(self.shadows.values(), self.fail)
+        self.publications = Publications(host, self.shadows, self.fail)
+        self._brakes = Brakes(host, self.shadows, self.fail, self.trace)
+        self._audits = {}
         for store, feed in host._wiring.feeds.items():
             self._listen(store, feed)
         for lane in host._wiring.lanes.values():
             lane.stumble = self._stumbled  # type: ignore[method-assign]
         self._listen_to_commands(host)
+        self._listen_to_answers(host)
 
     def trace(self, what: str, whom: object = "") -> None:
         """Note something for the story of a failure."""
         self.told_of.append((self.runtime.monotonic(), what, str(whom)))
 
     def reported(self, name: str) -> None:
-        """A plugin reported a fault."""
-        self._unserved[name] = self._unserved.get(name, 0) + 1
-        self.shadows[name].asked = True
+        """A plugin reports a fault."""
+        self._reports[name] += 1
+        self.promises.reported(self.shadows[name])
+        self.hooks.ending = self.hooks.ending or self.promises.restart is not None
+
+    def requested(self, name: str) -> None:
+        """A plugin asks for a resync."""
+        self.promises.requested(self.shadows[name])
+
+    def is_reliable(self, store: str, keys: Iterable[str]) -> bool:
+        """Whether a store will tell of what is written to these keys now."""
+        return self._audits[store].is_reliable(keys)
+
+    def ends(self) -> None:
+        """The host is asked to stop, or made to."""
+        self.hooks.ending = True
 
     def fail(self, guarantee: str, text: str) -> None:
         """Raise a violation, and keep it: who called may catch everything."""
@@ -168,10 +201,9 @@ class Oracle:
                     puts[watch.store, change.key] = change.value
         hook = f"resync ({event.reason})" if resync else "change"
         self.trace(f"{plugin.name} {hook} #{event.round}", f"+{sorted(puts)} -{sorted(deletes)}")
-        if self._inside is not None:
-            self.fail("G5", f"{plugin.name} is called while {self._inside} is")
-        self._inside = plugin.name
         self._check_order(shadow, event, resync=resync, puts=puts, deletes=deletes)
+        raised = self._raised_in.get(shadow.name) == event.round
+        self.promises.told(shadow, event.reason, resync=resync, raised=raised)
         self._check_picture(event)
         self._check_due(shadow, event, resync=resync, deletes=deletes)
         withheld = (
@@ -187,7 +219,6 @@ class Oracle:
 
     def failed(self, call: Told, error: BaseException) -> None:
         """The hook raised."""
-        self._inside = None
         if isinstance(error, Violation):
             return
         self.failures += 1
@@ -197,10 +228,11 @@ class Oracle:
             shadow.doubt(key)
         shadow.maybe |= call.there
         shadow.failed = error
+        self._raised_in[shadow.name] = self._round.number
+        self.promises.failed(shadow)
 
     def succeeded(self, call: Told, retried: set[Key], rejected: set[Key]) -> None:
         """The hook returned."""
-        self._inside = None
         shadow = call.shadow
         if retried or rejected:
             self.trace(f"{shadow.name} leaves", f"retry {sorted(retried)} reject {sorted(rejected)}")
@@ -211,7 +243,7 @@ class Oracle:
         if call.resync:
             shadow.succeeded = True
             shadow.expected = 0
-            shadow.asked = False
+            self.promises.served(shadow)
             for key in [key for key in shadow.uncertain if key not in left and not shadow.frozen(key)]:
                 shadow.settle(key, call.puts.get(key))
             shadow.aside.clear()
@@ -233,6 +265,9 @@ class Oracle:
             shadow.inferred.discard(key)
             shadow.aside.discard(key)
             shadow.maybe.add(key)
+        if self._raised_in.get(shadow.name) != self._round.number:  # else what raised there is tried again
+            self.promises.recovered(shadow)
+        self.publications.applied([shadow])
 
     # Checks of one call
 
@@ -282,18 +317,27 @@ class Oracle:
 
     def _check_picture(self, event: Event) -> None:
         for name, store in self.stores.items():
-            content = self._content.get(name)
-            if content is None:
+            feed = self.host._wiring.feeds.get(name)
+            if feed is None or not feed.replica.synced:
                 continue
+            content = self._content[name]
             if name not in self._round.content:
                 self._round.content[name] = content
-                seen = frozenset((key, text.encode()) for key, text in content.items())
-                if store.exact and seen not in store.states:
-                    self.fail(
-                        "G6", f"round {event.round} shows a state in which store {name} never was: {content}"
-                    )
+                if store.exact and self._audits[name].is_true():
+                    self._check_state(name, store, content)
             elif self._round.content[name] != content:
                 self.fail("G14", f"store {name} changed within round {event.round}")
+
+    def _check_state(self, name: str, store: SimulatedStore, content: Mapping[str, str]) -> None:
+        times = store.states.get(frozenset((key, text.encode()) for key, text in content.items()), [])
+        if not times:
+            self.fail("G6", f"a round shows a state in which store {name} never was: {content}")
+        later = [time for time in times if time >= self._shown[name]]
+        if not later:
+            self.fail(
+                "G2", f"a round shows a state in which store {name} was before what it showed: {content}"
+            )
+        self._shown[name] = later[0]
 
     def _check_due(self, shadow: Shadow, event: Event, *, resync: bool, deletes: set[Key]) -> None:
         name = shadow.name
@@ -402,8 +446,12 @@ class Oracle:
         if host.crashed() is not None:
             self.fail("crash", repr(host.crashed()))
         self._check_inboxes()
-        if host.running() is not None:
+        self.hooks.quiet()
+        if host.running() is not None or self.hooks.ending:
             return
+        self.promises.quiet()
+        if any(self._reports.values()):
+            self.fail("report", f"what was reported is not published: {+self._reports}")
         for store, feed in host._wiring.feeds.items():
             simulated = self.stores[store]
             if simulated.is_read() and host._reflectors[store].health.connected:
@@ -413,8 +461,12 @@ class Oracle:
                     for key, value in simulated.values().items()
                     if feed.replica.shelves.watches(key)
                 }
+                audits = self._audits[store]
+                audits.quiet()
                 if held != there:
-                    self.fail("G2", f"store {store} has {there}, the copy {held}")
+                    wrong = {key for key in held.keys() | there.keys() if held.get(key) != there.get(key)}
+                    if wrong - audits.may_differ():
+                        self.fail("G2", f"store {store} has {there}, the copy {held}")
         excuses: dict[str, str] = {}
         for name, shadow in self.shadows.items():
             excuse = self._excuse(shadow, excuses)
@@ -443,8 +495,9 @@ class Oracle:
             return f"waits for {waiting[0]}"
         if shadow.unread and not shadow.succeeded:
             return "its store was never read"
-        if not shadow.succeeded:
-            self.fail("stuck", f"{name} is not resynced, and nothing is in its way")
+        if not shadow.succeeded or self.promises.owed(shadow) is not None:
+            why = self.promises.owed(shadow) or "startup"
+            self.fail("stuck", f"{name} is not resynced ({why}), and nothing is in its way")
         puts = [key for key in shadow.puts() if key not in shadow.aside]
         if puts:
             self.fail("stuck", f"{name}: {puts[0]} is pending, and nothing is in its way")
@@ -485,11 +538,13 @@ class Oracle:
         replica = feed.replica
         original = replica.apply
         self._content[store] = {}
-        reader = Reader(counts=not self.stores[store].revisions)
+        reader = Reader(self.stores[store])
         reader.listen(feed.inbox)
+        audits = self._audits[store] = Audits(self.stores[store], reader, self.fail)
 
         def apply(segments: Sequence[Segment]) -> None:
             before = _entries(replica)
+            again = replica.synced
             original(segments)
             after = _entries(replica)
             reader.read(before)
@@ -499,6 +554,9 @@ class Oracle:
             )
             if replica.synced:
                 self._took(store, before, after, reader)
+            audits.took()
+            if again and reader.whole:
+                self.promises.owe_watchers(self.shadows.values(), store, "reconnect")
 
         replica.apply = apply  # type: ignore[method-assign]
 
@@ -533,18 +591,18 @@ class Oracle:
 
     def _listen_to_commands(self, host: Host) -> None:
         dispatcher = host._dispatcher
-        fault, release, resync, brake = (
-            dispatcher.fault,
-            dispatcher.release,
-            dispatcher.resync,
-            dispatcher._brake,
-        )
+        fault, request = dispatcher.fault, dispatcher.request
+        release, resync, brake = dispatcher.release, dispatcher.resync, dispatcher._brake
 
         def on_fault(lane: Any) -> None:
             self.trace("fault begins", lane.name)
-            self._unserved[lane.name] = 0
+            self.promises.begins(self.shadows[lane.name], "fault")
             self.shadows[lane.name].lose()
             fault(lane)
+
+        def on_request(lane: Any) -> None:
+            self.promises.begins(self.shadows[lane.name], "request")
+            request(lane)
 
         def on_release(lane: Any) -> int:
             self.trace("release", lane.name)
@@ -556,58 +614,45 @@ class Oracle:
             lanes = list(lanes)
             self.trace(f"resync ({reason})", [lane.name for lane in lanes])
             for lane in lanes if rejected else ():
+                self.promises.owe(self.shadows[lane.name], reason)
                 for shadow in (self.shadows[lane.name], *self.shadows[lane.name].dependents):
                     shadow.rejected.clear()
             resync(lanes, reason, rejected=rejected)
 
         def on_brake(lanes: Iterable[Any]) -> None:
             brake(lanes)
-            self._look_at_brakes()
+            self._brakes.look()
 
+        dispatcher.request = on_request  # type: ignore[method-assign]
         dispatcher.fault = on_fault  # type: ignore[method-assign]
         dispatcher.release = on_release  # type: ignore[method-assign]
         dispatcher.resync = on_resync  # type: ignore[method-assign]
         dispatcher._brake = on_brake  # type: ignore[method-assign]
 
-    def _look_at_brakes(self) -> None:
-        for shadow in self.shadows.values():
-            if shadow.unread:
-                continue
-            keys, present = shadow.character.brake, len(shadow.content)
-            if shadow.braked is not None:
-                if not _too_much(shadow.braked - present, shadow.braked, keys):
-                    shadow.recover()
-            elif not shadow.succeeded and shadow.expected:
-                if _too_much(shadow.expected - present, shadow.expected, keys):
-                    shadow.braked, shadow.at_start = shadow.expected, True
-            elif _too_much(len(shadow.inferred), shadow.stock(), keys):
-                shadow.braked, shadow.at_start = shadow.stock(), False
-                self.trace("brake", f"{shadow.name} {len(shadow.inferred)} of {shadow.stock()}")
-        for name, shadow in self.shadows.items():
-            tripped = self.host._wiring.lanes[name].brake.tripped
-            if tripped != shadow.braked:
-                text = f"{sorted(shadow.inferred)} of {shadow.stock()} are gone without having been deleted"
-                self.fail("G10", f"the brake of {name} says {tripped}, should be {shadow.braked}: {text}")
-        for shadow in self.shadows.values():
-            holding = shadow.braked is not None or any(
-                other.braked is not None for other in shadow.dependents
-            )
-            if not holding and shadow.held & shadow.inferred:
-                shadow.inferred.clear()
-            shadow.holding = holding
-            shadow.held = set(shadow.inferred) if holding else set()
-            lane = self.host._wiring.lanes[shadow.name]
-            if (
-                shadow.failed is not None
-                and lane.resync is None
-                and not shadow.puts()
-                and not shadow.deletes()
-            ):
-                shadow.failed = None  # there is nothing left to try again
+    def _listen_to_answers(self, host: Host) -> None:
+        """Hear what the host says to people and to who waits."""
+        dispatcher = host._dispatcher
+        report, settled = dispatcher.report, host._is_settled
 
+        def on_report(fault: Fault) -> None:
+            match fault.kind:
+                case FaultKind.AUDIT if fault.store is not None:
+                    self._audits[fault.store].told(fault)
+                    self.promises.owe_watchers(self.shadows.values(), fault.store, "audit")
+                case FaultKind.HOOK_HANGS:
+                    self.hooks.told(fault)
+                case FaultKind.REPORTED if fault.plugin is not None:
+                    self._reports[fault.plugin] -= 1
+            report(fault)
 
-def _too_much(gone: int, stock: int, keys: int) -> bool:
-    return gone >= keys and gone > SHARE * stock
+        def on_settled() -> bool:
+            answer = settled()
+            if answer:
+                self.publications.settled(self.runtime._current)
+            return answer
+
+        dispatcher.report = on_report  # type: ignore[method-assign]
+        host._is_settled = on_settled  # type: ignore[method-assign]
 
 
 def _entries(replica: Replica) -> dict[str, tuple[str, int]]:

@@ -63,6 +63,10 @@ class Character:
     trouble: float = 0.0
     brake: int = 10
     delta: bool = False
+    policy: str = "resync"
+    """What follows where it reports a fault."""
+    aside: float = 0.17
+    """How likely it leaves a key for later, as a part of its trouble."""
 
     def decode(self, value: bytes) -> str:
         """A value as text. Raises `ValueError` where this plugin cannot read it."""
@@ -111,22 +115,29 @@ class Driven:
     @hookimpl
     def on_start(self, context: Context) -> None:
         self._live()
-        if self.rng.random() < self.trouble:
-            raise ValueError("not yet")
-        self.context = context
-        self.oracle.started(self)
+        with self.oracle.hooks.inside(self.name, "on_start"):
+            if self.rng.random() < self.trouble / 4:
+                self._hang()
+            if self.rng.random() < self.trouble:
+                raise ValueError("not yet")
+            self.context = context
+            self.oracle.started(self)
 
     @hookimpl
     def on_stop(self) -> None:
         if not self.life.dead:
-            self.oracle.stopped(self)
+            with self.oracle.hooks.inside(self.name, "on_stop"):
+                self.oracle.stopped(self)
 
     @hookimpl
     def on_fault(self, fault: Fault) -> None:
         self._live()
-        self.oracle.faults += 1
-        if self.rng.random() < self.trouble / 4:
-            raise ValueError("an observer's own mistake")
+        with self.oracle.hooks.inside(self.name, "on_fault"):
+            self.oracle.faults += 1
+            if self.rng.random() < self.trouble / 8:
+                self._hang()
+            if self.rng.random() < self.trouble / 4:
+                raise ValueError("an observer's own mistake")
 
     @hookimpl
     def on_resync(self, event: Event) -> None:
@@ -136,20 +147,39 @@ class Driven:
         """What `on_change` does, where there is one."""
         self._deliver(event, resync=False)
 
-    def lose_state(self) -> None:
-        """The device loses its state, and the plugin says so."""
-        self.oracle.trace("wipe", self.name)
-        self.system.wipe(self.device)
-        if self.context is not None and not self.life.dead:
-            self.oracle.reported(self.name)
-            self.context.report_fault("the device lost its state")
+    def lose_state(self, times: int = 1) -> None:
+        """The device loses its state, and the plugin says so, perhaps again and again.
+
+        One whose reports are ignored only says so: nobody would bring back what it lost.
+        """
+        self.oracle.trace("report", f"{self.name} ({times} times, {self.character.policy})")
+        if self.character.policy != "ignore":
+            self.system.wipe(self.device)
+        for _ in range(times):
+            if self.context is not None and not self.life.dead:
+                self.oracle.reported(self.name)
+                self.context.report_fault("the device lost its state")
+
+    def ask_for_resync(self) -> None:
+        """Ask for the whole, without a need."""
+        if self.context is not None:
+            self.oracle.requested(self.name)
+            self.context.request_resync("I wish")
 
     def _live(self) -> None:
         if self.life.dead:
             raise Killed
 
+    def _hang(self) -> None:
+        self.runtime.block(lambda: self.life.dead, self.rng.choice([0.1, 3.0, 12.0]))
+        self._live()
+
     def _deliver(self, event: Event, *, resync: bool) -> None:
         self._live()
+        with self.oracle.hooks.inside(self.name, "on_resync" if resync else "on_change"):
+            self._work(event, resync=resync)
+
+    def _work(self, event: Event, *, resync: bool) -> None:
         self.retried, self.rejected = set(), set()
         told = {watch: list(event.changes(watch)) for watch in self.watches}
         call = self.oracle.told(self, event, told, resync=resync)
@@ -166,12 +196,11 @@ class Driven:
         rng = self.rng
         fails = rng.random() < self.trouble
         if rng.random() < self.trouble / 8:
-            self.runtime.block(lambda: self.life.dead, rng.choice([0.1, 3.0, 12.0]))
-            self._live()
-        if rng.random() < self.trouble / 8:
-            self.lose_state()
-        elif rng.random() < self.trouble / 8 and self.context is not None:
-            self.context.request_resync("I wish")
+            self._hang()
+        if rng.random() < self.trouble / (30 if self.character.policy == "restart" else 8):
+            self.lose_state(rng.choice([1, 1, 5]))
+        elif rng.random() < self.trouble / 8:
+            self.ask_for_resync()
         plan = self._plan(event, told, resync=resync)
         at = rng.randrange(len(plan) + 1) if fails else -1
         for number, action in enumerate(plan):
@@ -242,15 +271,15 @@ class Driven:
 
     def _one(self, event: Event, watch: Watch[str], change: Change[str]) -> None:
         rng, trouble, key = self.rng, self.trouble, (watch.store, change.key)
-        if rng.random() < trouble / 6:
-            if rng.random() < 0.5:
+        if rng.random() < trouble * self.character.aside:
+            if rng.random() < 0.5 - self.character.aside / 3:
                 self.rejected.add(key)
                 self.retried.discard(key)
                 event.reject(change, "never this")
             else:
                 self.retried.add(key)
                 self.rejected.discard(key)
-                event.retry(change, "not now", rng.choice([None, 0.0, 2.0]))
+                event.retry(change, "not now", rng.choice([None, 0.0, 2.0, 20.0]))
             return
         if not self.guarded and not (change.deleted and event.first):
             self._set(key, change)

@@ -4,53 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from attrs import frozen
+
 from datasync_core.model.entries import Batch, Entry
-from datasync_core.sync.inbox import ABORT, BEGIN, COMPLETE, Inbox, Mark, Segment
+from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, Inbox, Mark, Segment
+from tests.simulation.store import SimulatedStore
+
+Known = dict[str, tuple[str, int]]
+
+
+@frozen
+class Whole:
+    """The end of a snapshot that began at a place in the log, in one of the store's histories."""
+
+    place: int
+    epoch: int
 
 
 class Reader:
     """Reads what a replica is given, to know which keys' last word was that they were deleted."""
 
-    def __init__(self, *, counts: bool) -> None:
-        self._counts = counts
-        self.taken: list[Batch | Mark | list[Entry]] = []
-        self._staged: dict[str, int] = {}
+    def __init__(self, store: SimulatedStore) -> None:
+        self._store = store
+        self._counts = not store.revisions
+        self.taken: list[Batch | Mark | Whole | list[Entry]] = []
+        self._staged: Known = {}
+        self._auditing = False
         self.explicit: set[str] = set()
         """Keys that the last segments deleted."""
         self.written: set[str] = set()
         """Keys that the last segments wrote, perhaps with the bytes they had."""
+        self.place = 0
+        """Where the last whole snapshot began in the log: what it does not show the stream had to tell."""
+        self.epoch = 0
+        """In which of the store's histories that was."""
+        self.whole = False
+        """Whether the last segments ended a snapshot, other than to compare."""
+        self.found: list[tuple[int, set[str]]] = []
+        """For each audit that the last segments ended: from where on it compares, and the keys that differed."""
 
     def read(self, before: Mapping[str, tuple[str, int]]) -> None:
         """Take note of what was taken, which comes after ``before``."""
-        known = {key: revision for key, (_, revision) in before.items()}
+        known = dict(before)
         self.explicit, self.written = set(), set()
+        self.whole, self.found = False, []
         taken, self.taken = self.taken, []
         for said in taken:
             if isinstance(said, Batch):
                 self._changes(known, said)
+            elif isinstance(said, Whole):
+                if self._auditing:
+                    self.found.append((self.place, self._compare(known)))
+                else:  # it replaces what audits before it found
+                    self.whole, self.found = True, []
+                self.place, self.epoch = said.place, said.epoch
+                known, self._staged, self._auditing = self._staged, {}, False
+                self.explicit.difference_update(known)
+                self.written.intersection_update(known)
             elif isinstance(said, Mark):
-                if said is COMPLETE:
-                    known = self._staged
-                    self.explicit.difference_update(known)
-                    self.written.intersection_update(known)
-                self._staged = {}
+                self._staged, self._auditing = {}, said is AUDIT
             else:
-                self._staged.update((entry.key, entry.revision) for entry in said)
+                self._staged.update((entry.key, (entry.value.decode(), entry.revision)) for entry in said)
 
-    def _changes(self, known: dict[str, int], batch: Batch) -> None:
+    def _compare(self, known: Known) -> set[str]:
+        """The keys in which a snapshot and what is known differ."""
+
+        def seen(of: Known, key: str) -> object:
+            return of[key][: 1 if self._counts else 2] if key in of else None
+
+        return {key for key in known.keys() | self._staged if seen(known, key) != seen(self._staged, key)}
+
+    def _changes(self, known: Known, batch: Batch) -> None:
+        """A stream has the last word, also on a snapshot that an audit read beside it."""
+        both = [known, self._staged] if self._auditing else [known]
         if batch.cleared:
-            known.clear()
+            for one in both:
+                one.clear()
             self.written.clear()
         for change in batch.changes:
             key = change.key
-            if key in known and 0 < change.revision <= known[key] and not self._counts:
+            if key in known and 0 < change.revision <= known[key][1] and not self._counts:
                 continue  # delivered twice
             if change.gone:
-                known.pop(key, None)
+                for one in both:
+                    one.pop(key, None)
                 self.explicit.add(key)
                 self.written.discard(key)
             else:
-                known[key] = change.revision
+                for one in both:
+                    one[key] = (change.value.decode(), change.revision)
                 self.explicit.discard(key)
                 self.written.add(key)
 
@@ -64,7 +106,7 @@ class Reader:
             inbox.abort,
             inbox.take,
         )
-        said: list[Batch | Mark | list[Entry]] = []
+        said: list[Batch | Mark | Whole | list[Entry]] = []
 
         def on_put(batch: Batch) -> None:
             put(batch)
@@ -72,7 +114,7 @@ class Reader:
 
         def on_begin(*, audit: bool = False) -> None:
             begin(audit=audit)
-            said.append(BEGIN)
+            said.append(AUDIT if audit else BEGIN)
 
         def on_chunk(entries: Sequence[Entry]) -> None:
             chunk(entries)
@@ -80,7 +122,7 @@ class Reader:
 
         def on_complete() -> None:
             complete()
-            said.append(COMPLETE)
+            said.append(Whole(self._store.begun, self._store.begun_in))
 
         def on_abort() -> None:
             abort()

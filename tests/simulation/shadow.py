@@ -57,8 +57,6 @@ class Shadow:
     """What the last call raised."""
     unread: bool = True
     """Whether a store that it watches was never read in this life."""
-    asked: bool = False
-    """Whether it reported a fault or asked for a resync, and no resync has succeeded since."""
 
     @property
     def name(self) -> str:

@@ -38,11 +38,12 @@ State = dict[str, tuple[bytes, int]]
 
 
 class Record(NamedTuple):
-    """One commit: the changes (None: deleted), or a flush."""
+    """One commit: the changes (None: deleted), or a flush. ``silent``: no subscriber is ever told."""
 
     revision: int
     changes: Mapping[str, bytes | None]
     cleared: bool = False
+    silent: bool = False
 
 
 class SimulatedStore(Transport):
@@ -77,11 +78,16 @@ class SimulatedStore(Transport):
         """Grows when connections are lost."""
         self.away = False
         self.flaky = 0.0
-        self.states: set[frozenset[tuple[str, bytes]]] = {frozenset()}
-        """Every state the store was ever in: what an exact store's readers may see."""
+        self.states: dict[frozenset[tuple[str, bytes]], list[int]] = {frozenset(): [0]}
+        """Every state the store was ever in, and when, as numbers that grow: what an exact store's readers may see."""
+        self.begun = 0
+        """The place in the log where the newest snapshot began."""
+        self.begun_in = 0
+        """The epoch then."""
         self.subscriptions: list[_Subscription] = []
         self.breaks = 0
         """How many reads broke off."""
+        self._count = 0
         self._backups: list[tuple[State, int]] = []
 
     def subscribe(self, paths: Sequence[str]) -> Subscription:
@@ -98,8 +104,8 @@ class SimulatedStore(Transport):
         """Key → bytes, now."""
         return {key: value for key, (value, _) in self.entries.items()}
 
-    def commit(self, changes: Mapping[str, bytes | None]) -> int:
-        """Write (None: delete) several keys together."""
+    def commit(self, changes: Mapping[str, bytes | None], *, silent: bool = False) -> int:
+        """Write (None: delete) several keys together; ``silent``: and tell no subscriber, as a store should not."""
         changes = {key: value for key, value in changes.items() if value is not None or key in self.entries}
         if changes:
             self.revision += 1
@@ -108,8 +114,43 @@ class SimulatedStore(Transport):
                     del self.entries[key]
                 else:
                     self.entries[key] = (value, self.revision)
-            self._record(Record(self.revision, changes))
+            self._record(Record(self.revision, changes, silent=silent))
         return self.revision
+
+    def swap(self) -> None:
+        """Put the oldest backup in the place of everything, as Redis' SWAPDB does: in silence."""
+        state = self._backups[0][0] if self._backups else {}
+        fresh = {
+            key: value for key, (value, _) in state.items() if self.entries.get(key, (None, 0))[0] != value
+        }
+        self.commit({**dict.fromkeys(self.entries.keys() - state.keys()), **fresh}, silent=True)
+
+    def untold(self, place: int) -> set[str]:
+        """Keys of whose latest change, from a place in the log on, no subscriber is told."""
+        untold: set[str] = set()
+        for record in self.log[place:]:
+            if record.cleared:
+                untold.clear()
+            elif record.silent:
+                untold |= record.changes.keys()
+            else:
+                untold -= record.changes.keys()
+        return untold
+
+    def place_of(self, values: Mapping[str, str | None]) -> int:
+        """Where in the log the newest commit of these values ends."""
+        wanted = {key: None if text is None else text.encode() for key, text in values.items()}
+        for place in range(len(self.log), 0, -1):
+            found = self.log[place - 1].changes
+            if found.items() <= wanted.items() and all(
+                key in found for key in wanted if wanted[key] is not None
+            ):
+                return place
+        return len(self.log)
+
+    def lost(self, place: int) -> set[str]:
+        """Keys that were changed in silence from a place in the log on."""
+        return {key for record in self.log[place:] if record.silent for key in record.changes}
 
     def clear(self) -> None:
         """Flush everything; subscribers are told as a flush."""
@@ -153,7 +194,8 @@ class SimulatedStore(Transport):
 
     def _remember(self) -> None:
         if self.exact:
-            self.states.add(frozenset(self.values().items()))
+            self._count += 1
+            self.states.setdefault(frozenset(self.values().items()), []).append(self._count)
 
 
 class _Subscription(Subscription):
@@ -174,7 +216,8 @@ class _Subscription(Subscription):
     def snapshot(self) -> Iterator[Sequence[Entry]]:
         store, rng = self._store, self._store.rng
         self._break()
-        self._place = self._since = len(store.log)
+        self._place = self._since = store.begun = len(store.log)
+        store.begun_in = store.epoch
         listed = [
             (key, value, revision)
             for key, (value, revision) in store.entries.items()
@@ -212,6 +255,8 @@ class _Subscription(Subscription):
         store.runtime.block(self._has_news, timeout)
         self._woken = False
         self._break()
+        while self._place < len(store.log) and store.log[self._place].silent:
+            self._place += 1
         if self._place >= len(store.log):
             return None
         return self._next_commits() if store.exact else self._next_changes()
@@ -274,7 +319,7 @@ class _Subscription(Subscription):
             if record.cleared and place > first:
                 break
             cleared = cleared or record.cleared
-            for key, value in record.changes.items():
+            for key, value in () if record.silent else record.changes.items():
                 self._put(latest, key, value, record.revision)
             place += 1
             if place > self._place and rng.random() < 0.6:
@@ -293,7 +338,7 @@ class _Subscription(Subscription):
                 if latest:
                     break
                 cleared = True
-            changes = list(record.changes.items())
+            changes = [] if record.silent else list(record.changes.items())
             while self._part < len(changes):
                 key, value = changes[self._part]
                 if not store.revisions:

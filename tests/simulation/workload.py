@@ -35,8 +35,8 @@ class Workload:
         self.invalid = rng.choice([0.0, 0.0, 0.05])
         self.operations = 0
 
-    def write(self) -> dict[str, str | None]:
-        """One transaction; what it changed."""
+    def write(self, *, silent: bool = False) -> dict[str, str | None]:
+        """One transaction; what it changed. ``silent``: and no subscriber is told."""
         rng = self._rng
         before = {key: value.decode() for key, value in self.store.values().items()}
         after = dict(before)
@@ -47,7 +47,7 @@ class Workload:
                 self._move(after)
             case 2 if before:
                 key = rng.choice(sorted(before))  # the same bytes again
-                self.store.commit({key: before[key].encode()})
+                self.store.commit({key: before[key].encode()}, silent=silent)
                 self.operations += 1
                 return {key: before[key]}
             case 3:
@@ -62,7 +62,18 @@ class Workload:
             case _:
                 for _ in range(rng.randrange(1, 4)):
                     self._change(after)
-        return self._commit(before, after)
+        return self._commit(before, after, silent=silent)
+
+    def harmless(self, most: int) -> dict[str, str | None]:
+        """Keys to which nothing refers, and values that refer to nothing: they may be written at any time."""
+        rng = self._rng
+        values: dict[str, str | None] = {}
+        for _ in range(most):
+            self._count += 1
+            wrong = "|!" + rng.choice(["*", *self._names]) if rng.random() < 0.15 else ""
+            key = f"{rng.choice(self._directories)}w{rng.randrange(3)}"
+            values[key] = f"w{self._count}{wrong}" if rng.random() < 0.7 else None
+        return values
 
     def repair(self) -> None:
         """Give every key a value that everybody can read."""
@@ -87,7 +98,7 @@ class Workload:
     def _value(self, state: State, directory: str, key: str) -> str:
         rng = self._rng
         parts = [f"v{rng.randrange(3)}"]
-        there = [one for one in state if one[:2] in self._below[directory]]
+        there = [one for one in state if one[:2] in self._below[directory] and one[2] != "w"]
         if there and rng.random() < 0.7:
             parts.append(f"r={rng.choice(sorted(there))}")
         taken = {address(text) for one, text in state.items() if one.startswith(directory)}
@@ -123,12 +134,13 @@ class Workload:
         state.pop(new, None)
         state[new] = f"v{self._rng.randrange(3)}|u={claim}"
 
-    def _commit(self, before: State, after: State) -> dict[str, str | None]:
+    def _commit(self, before: State, after: State, *, silent: bool = False) -> dict[str, str | None]:
         self._close(after)
         changes: dict[str, str | None] = {
             key: after.get(key) for key in {**before, **after} if before.get(key) != after.get(key)
         }
-        self.store.commit({key: None if text is None else text.encode() for key, text in changes.items()})
+        fresh = {key: None if text is None else text.encode() for key, text in changes.items()}
+        self.store.commit(fresh, silent=silent)
         self.operations += 1
         return changes
 

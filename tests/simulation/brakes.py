@@ -1,0 +1,71 @@
+"""The brake of each plugin as the rules have it, compared with what the core says.
+
+It trips where too much of what a plugin applied is gone without having been deleted, and lets go when the store's
+content is back. While it holds a plugin, it holds what that requires, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from datasync_core import Host
+from tests.simulation.shadow import Shadow
+
+SHARE = 0.5
+
+
+class Brakes:
+    """Those of one life of the host. ``fail`` takes a guarantee and what breaks it."""
+
+    def __init__(
+        self,
+        host: Host,
+        shadows: Mapping[str, Shadow],
+        fail: Callable[[str, str], None],
+        trace: Callable[[str, object], None],
+    ) -> None:
+        self._host = host
+        self._shadows = shadows
+        self._fail = fail
+        self._trace = trace
+
+    def look(self) -> None:
+        """The core has looked at its brakes, before a round."""
+        for shadow in self._shadows.values():
+            if shadow.unread:
+                continue
+            keys, present = shadow.character.brake, len(shadow.content)
+            if shadow.braked is not None:
+                if not _too_much(shadow.braked - present, shadow.braked, keys):
+                    shadow.recover()
+            elif not shadow.succeeded and shadow.expected:
+                if _too_much(shadow.expected - present, shadow.expected, keys):
+                    shadow.braked, shadow.at_start = shadow.expected, True
+            elif _too_much(len(shadow.inferred), shadow.stock(), keys):
+                shadow.braked, shadow.at_start = shadow.stock(), False
+                self._trace("brake", f"{shadow.name} {len(shadow.inferred)} of {shadow.stock()}")
+        for name, shadow in self._shadows.items():
+            tripped = self._host._wiring.lanes[name].brake.tripped
+            if tripped != shadow.braked:
+                text = f"{sorted(shadow.inferred)} of {shadow.stock()} are gone without having been deleted"
+                self._fail("G10", f"the brake of {name} says {tripped}, should be {shadow.braked}: {text}")
+        for shadow in self._shadows.values():
+            holding = shadow.braked is not None or any(
+                other.braked is not None for other in shadow.dependents
+            )
+            if not holding and shadow.held & shadow.inferred:
+                shadow.inferred.clear()
+            shadow.holding = holding
+            shadow.held = set(shadow.inferred) if holding else set()
+            lane = self._host._wiring.lanes[shadow.name]
+            if (
+                shadow.failed is not None
+                and lane.resync is None
+                and not shadow.puts()
+                and not shadow.deletes()
+            ):
+                shadow.failed = None  # there is nothing left to try again
+
+
+def _too_much(gone: int, stock: int, keys: int) -> bool:
+    return gone >= keys and gone > SHARE * stock
