@@ -145,7 +145,8 @@ def test_a_password_that_is_changed_ends_no_connection_and_refuses_the_next(tmp_
 
 
 def test_a_server_that_loads_its_data_is_waited_for(tmp_path: Path) -> None:
-    with Redis(tmp_path, persistent=True, settings={"key-load-delay": "100"}) as server:
+    slowly = {"key-load-delay": "100", "loading-process-events-interval-bytes": "1024"}
+    with Redis(tmp_path, persistent=True, settings=slowly) as server:
         with server.client() as client:
             client.mset({f"p/{number}": "x" * 100 for number in range(20_000)})
             client.bgrewriteaof()
