@@ -339,6 +339,7 @@ class Host:
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
             if name not in counted:
                 self._publishers[name].wrote = feed.expected.wrote
+            self._publishers[name].peek = feed.replica.shelves.peek
             report, audit = self._dispatcher.report, self.settings.host.audit
             store = self.stores[name]
             self._reflectors[name] = Reflector(

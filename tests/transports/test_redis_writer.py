@@ -1,0 +1,186 @@
+"""Writing to Redis: transactions, what is expected, times to live, and a connection that the server has closed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
+from datasync_core.plugins.transports import make_transport
+from datasync_core.transport import Conflict, ConnectionLost, StoreError, Transport, Unsupported, Url, Writer
+from tests.servers.proxy import Proxy
+from tests.servers.redis import Redis
+from tests.transports.redis_mirror import PATIENCE
+
+
+@pytest.fixture
+def client(redis_server: Redis) -> Iterator[Any]:
+    """redis-py's client of database 0, which is empty, as all are."""
+    with redis_server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def transport(redis_server: Redis) -> Transport:
+    return make_transport(Url.parse(redis_server.url), {})
+
+
+@pytest.fixture
+def writer(transport: Transport, client: Any) -> Iterator[Writer]:
+    writer = transport.writer()
+    yield writer
+    writer.close()
+
+
+def test_a_put_replaces_what_was_there_with_its_time_to_live(client: Any, writer: Writer) -> None:
+    client.hset("p/a", "f", "1")
+    client.set("p/b", "1", ex=100)
+    assert writer.commit([Put("p/a", b"\x00\xff"), Put("p/b", b""), Put("p/c", b"1", ttl=0.0001)]) == 0
+    assert client.get("p/a") == b"\x00\xff"
+    assert (client.get("p/b"), client.ttl("p/b")) == (b"", -1)
+    writer.commit([Put("p/c", b"1", ttl=90.5)])
+    assert 90_000 < client.pttl("p/c") <= 90_500
+    writer.commit([Put("p/c", b"1"), Delete("p/c")])  # the later one counts
+    assert client.exists("p/c") == 0
+
+
+def test_a_conflict_writes_nothing_and_leaves_the_writer_as_it_was(
+    client: Any, transport: Transport, writer: Writer
+) -> None:
+    number = transport.revision_of
+    client.mset({"p/a": "1", "p/b": "2"})
+    client.hset("p/h", mapping={"y": "1", "x": "2"})
+    for expect in (
+        {"p/a": 0},
+        {"p/a": number(b"2")},
+        {"p/a": number(b"1"), "p/b": number(b"1")},
+        {"p/none": number(b"1")},
+        {"p/h": 0},
+        {"p/h": number(b'{"y":"1","x":"2"}')},
+    ):
+        with pytest.raises(Conflict, match="than what is expected"):
+            writer.commit([Put("p/a", b"9"), Delete("p/b"), Put("p/new", b"9")], expect=expect)
+    assert {client.get("p/a"), client.get("p/b"), client.get("p/new")} == {b"1", b"2", None}
+    writer.commit([Put("p/a", b"3")])  # nothing is watched any more
+    expect = {"p/a": number(b"3"), "p/none": 0, "p/h": number(b'{"x":"2","y":"1"}')}
+    writer.commit([Put("p/a", b"4"), Delete("p/h")], expect=expect)
+    assert client.get("p/a") == b"4"
+    assert client.exists("p/h") == 0
+
+
+def test_of_many_who_count_with_what_is_expected_none_is_lost(
+    client: Any, redis_server: Redis, transport: Transport
+) -> None:
+    client.set("p/n", "0")
+    errors: list[Exception] = []
+
+    def count() -> None:
+        writer = transport.writer()
+        try:
+            with redis_server.client() as reader:
+                for _ in range(50):
+                    while True:
+                        value = reader.get("p/n")
+                        try:
+                            ops = [Put("p/n", b"%d" % (int(value) + 1))]
+                            writer.commit(ops, expect={"p/n": transport.revision_of(value)})
+                        except Conflict:
+                            continue
+                        break
+        except Exception as error:
+            errors.append(error)
+        finally:
+            writer.close()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert client.get("p/n") == b"200"
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_made_anew(client: Any, writer: Writer) -> None:
+    writer.commit([Put("p/a", b"1")])
+    client.client_kill_filter(_type="normal", skipme=True)
+    writer.commit([Put("p/a", b"2")])
+    assert client.get("p/a") == b"2"
+
+
+def test_a_connection_that_breaks_in_a_commit_is_lost_and_not_tried_again(
+    client: Any, redis_server: Redis
+) -> None:
+    with Proxy(redis_server.address) as proxy:
+        transport = make_transport(Url.parse(f"redis://127.0.0.1:{proxy.port}/0"), {})
+        transport.liveness = 0.3
+        writer = transport.writer()
+        writer.commit([Put("p/a", b"1")])
+        proxy.stall()
+        with pytest.raises(ConnectionLost, match="does not answer"):
+            writer.commit([Put("p/a", b"2")])
+        with pytest.raises(ConnectionLost):
+            writer.commit([Put("p/a", b"3")])
+        proxy.flow()
+        proxy.cut()
+        writer.close()
+
+
+def test_a_full_memory_is_said_and_nothing_is_written(client: Any, writer: Writer) -> None:
+    client.config_set("maxmemory", 1)
+    try:
+        for ops in ([Put("p/a", b"1")], [Put("p/a", b"1"), Put("p/b", b"1")]):
+            with pytest.raises(StoreError, match="no memory left for writes"):
+                writer.commit(ops)
+    finally:
+        client.config_set("maxmemory", 0)
+    assert client.exists("p/a") == 0
+
+
+def test_what_is_bound_to_a_host_s_life_is_refused(client: Any, writer: Writer) -> None:
+    with pytest.raises(Unsupported, match="cannot bind a key to the life of a host"):
+        writer.commit([Put("p/a", b"1", alive=True)])
+
+
+class Counts:
+    """A plugin that keeps the newest change of each key."""
+
+    watch = Watch("n/", str)
+    watches = [watch]
+
+    def __init__(self) -> None:
+        self.revisions: dict[str, int] = {}
+        self.told = threading.Event()
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.on_change(event)
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        for change in event.changes(self.watch):
+            self.revisions[change.key] = change.revision
+            self.told.set()
+
+
+def test_a_plugin_expects_the_revisions_that_it_was_told(redis_server: Redis, client: Any) -> None:
+    client.set("me:n:a", "1")
+    plugin = Counts()
+    with Host(f"{redis_server.url}?prefix=me:&separator=:", {"counts": plugin}) as host:
+        assert host.wait(PATIENCE)
+        first = plugin.revisions["n/a"]
+        publisher = host.publisher()
+        publisher.put("n/new", "1", expect=0)
+        publisher.put("n/a", "2", expect=first)
+        assert client.get("me:n:a") == b"2"
+        with pytest.raises(Conflict):  # the host has not read it yet, or has, and counted on
+            publisher.put("n/a", "3", expect=first)
+        while plugin.revisions["n/a"] == first:
+            plugin.told.clear()
+            assert plugin.told.wait(PATIENCE)
+        publisher.delete("n/a", expect=plugin.revisions["n/a"])
+        assert client.exists("me:n:a") == 0
