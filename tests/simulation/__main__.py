@@ -14,6 +14,18 @@ from collections.abc import Sequence
 
 from tests.simulation.history import Report, play
 
+COUNTS = (
+    "operations",
+    "calls",
+    "failures",
+    "faults",
+    "refusals",
+    "alarms",
+    "hangs",
+    "waits",
+    "restarts",
+)
+
 
 def _play(job: tuple[int, int]) -> Report:
     logging.disable(logging.CRITICAL)
@@ -36,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = range(int(first), int(last) if last else int(first) + 1)
     jobs = ((seed, options.steps) for seed in seeds)
     begun = shown = time.monotonic()
-    totals = dict.fromkeys(["operations", "calls", "failures", "faults", "refusals"], 0)
+    totals = dict.fromkeys(COUNTS, 0)
     broken: list[Report] = []
     done = 0
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:

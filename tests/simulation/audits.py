@@ -24,7 +24,6 @@ class Audits:
         self._fail = fail
         self._due: tuple[int, int] | None = None
         """How many keys differ at least and at most, by what nobody was told yet."""
-        self.alarms = 0
 
     def took(self) -> None:
         """The reader has read."""
@@ -44,7 +43,6 @@ class Audits:
         if number is None or not least <= int(number[1]) <= most or not most:
             self._fail("audit", f"{fault.text!r}: an audit found {least} to {most} keys of {fault.store}")
         self._due = None
-        self.alarms += 1
 
     def quiet(self) -> None:
         """Nobody can go on: what was found was told."""

@@ -59,6 +59,14 @@ class Report:
     """Connections lost, flushes, restores, wiped devices, restarts."""
     refusals: int = 0
     """How often a device refused something."""
+    alarms: int = 0
+    """Audits that found something."""
+    hangs: int = 0
+    """Hooks that were named while they hung."""
+    waits: int = 0
+    """Waits that ended because every plugin had what was written, or was named."""
+    restarts: int = 0
+    """Hosts that ended because a plugin's report asked for it."""
     violation: str | None = None
     story: list[str] = field(factory=list, repr=False)
     """The plugins, and what was done to them, without what came of it."""
@@ -150,7 +158,7 @@ class History:
 
     def _restart(self) -> None:
         """The host ended by itself, and whoever runs it starts it again."""
-        assert self.host is not None
+        self.report.restarts += 1
         self.end(kill=False)
         self.start()
 
@@ -159,6 +167,7 @@ class History:
         report, oracle = self.report, self.oracle
         report.operations += sum(workload.operations for workload in self.workloads)
         report.calls, report.failures = oracle.calls, oracle.failures
+        report.alarms, report.hangs, report.waits = oracle.alarms, oracle.hangs, oracle.waits
         report.faults += sum(store.breaks for store in self.stores.values())
         report.refusals = self.system.refusals
         if report.violation is not None:
@@ -259,7 +268,7 @@ class History:
         rng = self.rng
         assert self.host is not None
         store = rng.choice(list(self.stores.values()))
-        what = rng.randrange(45)
+        what = rng.randrange(47)
         if what < 20:
             workload = rng.choice(self.workloads)
             self._does(f"write to {workload.store.name}", workload.write())
@@ -323,7 +332,7 @@ class History:
             case 40 | 41 if all(one.revisions for one in self.stores.values()):
                 self.publish()
                 fault = False
-            case 42 if self.audit is not None:
+            case 42 | 45 | 46 if self.audit is not None:
                 changes = rng.choice(self.workloads).write(silent=True)
                 self._does("change in silence", changes)
             case 43 if self.audit is not None and rng.random() < 0.3:

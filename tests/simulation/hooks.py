@@ -32,7 +32,6 @@ class Hooks:
         self._named = False
         self.ending = False
         """Whether the host was asked to stop, or to end for a restart."""
-        self.hangs = 0
 
     @contextmanager
     def inside(self, plugin: str, hook: str) -> Iterator[None]:
@@ -59,7 +58,6 @@ class Hooks:
         elif self._named or self._limit is None or took < self._limit:
             self._fail("hang", f"{fault.text!r}, after {took:g} s{', again' if self._named else ''}")
         self._named = True
-        self.hangs += 1
 
     def quiet(self) -> None:
         """Time passes next: what hangs is named, what does not is not."""

@@ -40,12 +40,7 @@ class Mutation:
 LEDGER, CALL, LANE, BRAKE = (f"dispatch/{name}.py" for name in ("ledger", "call", "lane", "brake"))
 DISPATCHER, REPLICA, INBOX = "dispatch/dispatcher.py", "sync/replica.py", "sync/inbox.py"
 REFLECTOR, ATTEMPTS = "sync/reflector.py", "dispatch/attempts.py"
-WATCHDOG, CONTEXTS, EXPECTED, HOST = (
-    "dispatch/watchdog.py",
-    "dispatch/contexts.py",
-    "sync/expected.py",
-    "host.py",
-)
+WATCHDOG, CONTEXTS, HOST = "dispatch/watchdog.py", "dispatch/contexts.py", "host.py"
 
 MUTATIONS = [
     Mutation("certain-after-failure", "uncertain keys", CALL, "        self.ledger.doubt(self.handed)\n", ""),
@@ -141,6 +136,13 @@ MUTATIONS = [
         CALL,
         "if ledger.doubts(key) or not ledger.known:",
         "if not ledger.known:",
+    ),
+    Mutation(
+        "aside-stays-aside",
+        "gate",
+        LEDGER,
+        "        return self.due == 0.0\n",
+        "        return False\n",
     ),
     Mutation(
         "stray-aside-forgotten",
@@ -396,13 +398,6 @@ MUTATIONS = [
         "        for lane in lanes:\n            self._unsettled |= self._take()\n            if self.stopping:",
     ),
     Mutation(
-        "snapshot-proves-all",
-        "G11",
-        EXPECTED,
-        "self._replica.streamed >= revision",
-        "self._replica.revision >= revision",
-    ),
-    Mutation(
         "wait-forgets-what-was-written",
         "G11",
         HOST,
@@ -420,8 +415,8 @@ MUTATIONS = [
         "wait-outlives-the-host",
         "G11",
         HOST,
-        "        self._dispatcher.ask_stop()\n        self._dispatcher.wake_waiters()\n",
-        "        self._dispatcher.ask_stop()\n",
+        "if self._crash is not None or self._dispatcher.stopping:",
+        "if self._crash is not None:",
     ),
     Mutation(
         "audit-repairs-nothing",

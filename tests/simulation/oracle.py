@@ -72,6 +72,9 @@ class Oracle:
         self.calls = 0
         self.faults = 0
         self.failures = 0
+        self.alarms = 0
+        self.hangs = 0
+        self.waits = 0
         self.broken: Violation | None = None
         """The first violation."""
         self.hooks: Hooks
@@ -637,9 +640,11 @@ class Oracle:
         def on_report(fault: Fault) -> None:
             match fault.kind:
                 case FaultKind.AUDIT if fault.store is not None:
+                    self.alarms += 1
                     self._audits[fault.store].told(fault)
                     self.promises.owe_watchers(self.shadows.values(), fault.store, "audit")
                 case FaultKind.HOOK_HANGS:
+                    self.hangs += 1
                     self.hooks.told(fault)
                 case FaultKind.REPORTED if fault.plugin is not None:
                     self._reports[fault.plugin] -= 1

@@ -28,8 +28,6 @@ class Publication:
     epoch: int
     open: set[tuple[str, str]] = field(factory=set)
     """Plugin and key of each that has not applied it yet."""
-    over: bool = False
-    """Whether the writer has its answer."""
 
     def is_overtaken(self, key: str) -> bool:
         """Whether the store had another value since."""
@@ -45,7 +43,6 @@ class Publications:
         self._shadows = shadows
         self._fail = fail
         self._waiting: dict[object, Publication] = {}
-        self.count = 0
 
     def wrote(
         self, writer: object, store: SimulatedStore, values: Mapping[str, str | None], *, told: bool
@@ -57,7 +54,6 @@ class Publications:
                 if any(one == store.name and covers(path, key) for one, path in shadow.character.watches):
                     made.open.add((name, key))
         self._waiting[writer] = made
-        self.count += 1
         self.applied(self._shadows.values())
         return made
 
@@ -84,8 +80,7 @@ class Publications:
 
     def answered(self, writer: object, answer: bool, *, seconds: float | None, took: float) -> None:
         """A wait ends."""
-        made = self._waiting.pop(writer)
-        made.over = True
+        del self._waiting[writer]
         if not answer and not self._host._dispatcher.stopping and (seconds is None or took < seconds - 1e-6):
             self._fail("G11", f"a wait gives up after {took:g} of {seconds} s")
         if seconds is not None and took > seconds + 1e-6:

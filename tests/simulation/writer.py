@@ -41,4 +41,5 @@ class Writer:
         answer = self.host.wait(self.seconds)
         took = self.runtime.monotonic() - begun
         self.oracle.trace("all is settled" if answer else "not settled", sorted(self.values))
+        self.oracle.waits += answer
         publications.answered(me, answer, seconds=self.seconds, took=took)
