@@ -31,7 +31,7 @@ from datasync_core.config.settings import (
 )
 from tests.chaos.plugin import Mirror
 from tests.chaos.values import Layout
-from tests.chaos.world import World
+from tests.chaos.world import Blow, Unreadable, World
 
 ROOT = Path(__file__).parents[2]
 QUIET = 40.0
@@ -201,27 +201,9 @@ class Chaos:
         for _ in range(rng.randint(1, 4)):
             self._rest(rng.uniform(0.05, 0.6))
             (blow,) = rng.choices(blows, [one.weight for one in blows])
-            lasting = rng.choice([0.0, 0.2, 0.8, 3.0])
-            lingers = rng.random() < 0.2
-            self._note(f"{blow.name} ({lasting} s{', to the end' if lingers else ''})")
-            self.figures.blows[blow.name] += 1
-            if blow.tears:
-                mirrors[-1].whole = False
-            end = blow.do(rng)
-            if end is not None:
-                self._rest(lasting)
-                if lingers:
-                    ends.append(end)
-                else:
-                    end()
+            self._strike(blow, mirrors[-1], ends)
             if rng.random() < 0.1:
-                self._note("a writer is killed")
-                self.figures.blows["kill -9 of a writer"] += 1
-                self._world.heal()  # a server that is frozen lets no process begin
-                number = rng.randrange(len(self._writers))
-                self._writers[number].kill()
-                self._writers[number] = self._writer()
-                self._writers[number].say("0.002")
+                self._kill_writer()
         self._rest(rng.uniform(0.05, 0.3))
         self._world.heal()
         for end in ends:
@@ -229,17 +211,54 @@ class Chaos:
         self._rest(rng.choice([0.0, 0.0, 0.5]))
         for one in mirrors:
             one.trouble = 0.0
+        self._pause()
+        self._note(f"quiet: {self.figures.transactions} written")
+
+    def _strike(self, blow: Blow, leaf: Mirror, ends: list[Callable[[], None]]) -> None:
+        """Let it fall, and end it after a while, or with the episode (``ends``)."""
+        rng = self._rng
+        lasting = rng.choice([0.0, 0.2, 0.8, 3.0])
+        lingers = rng.random() < 0.2
+        self._note(f"{blow.name} ({lasting} s{', to the end' if lingers else ''})")
+        self.figures.blows[blow.name] += 1
+        leaf.whole = leaf.whole and not blow.tears
+        leaf.rewound = leaf.rewound or blow.rewinds
+        if blow.alone:
+            self._world.heal()
+            self._pause()
+        end = blow.do(rng)
+        if blow.alone:
+            for writer in self._writers:
+                writer.say("0.002")
+        if end is not None:
+            self._rest(lasting)
+            if lingers:
+                ends.append(end)
+            else:
+                end()
+
+    def _kill_writer(self) -> None:
+        self._note("a writer is killed")
+        self.figures.blows["kill -9 of a writer"] += 1
+        self._world.heal()  # a server that is frozen lets no process begin
+        number = self._rng.randrange(len(self._writers))
+        self._writers[number].kill()
+        self._writers[number] = self._writer()
+        self._writers[number].say("0.002")
+
+    def _pause(self) -> None:
+        """Return when no writer writes."""
         for writer in self._writers:
             writer.say("pause")
         for writer in self._writers:
             done, failed = writer.heard()
             self.figures.transactions += done
             self.figures.refused += failed
-        self._note(f"quiet: {self.figures.transactions} written")
 
     def _mend(self, host: Host, mirrors: list[Mirror]) -> None:
         """Make every group whole again, if a blow has torn some."""
         leaf = mirrors[-1]
+        leaf.rewound = False
         if self._world.whole and not leaf.whole:
             self._writers[0].say("fill")
             self._writers[0].heard()
@@ -258,8 +277,11 @@ class Chaos:
             for one in host.status()["plugins"]:
                 if one["state"] == "held":
                     host.release(one["name"])
-            truth = self._world.truth()
-            difference = next(filter(None, (_difference(one, truth) for one in mirrors)), None)
+            try:
+                truth = self._world.truth()
+                difference = next(filter(None, (_difference(one, truth) for one in mirrors)), None)
+            except Unreadable as error:
+                difference = str(error)
             self._check(host, mirrors)
             if difference is not None:
                 host.wait_changed(0.1)
@@ -298,7 +320,7 @@ class Chaos:
             self._clock.wait(seconds)
 
     def _note(self, text: str) -> None:
-        self._story.append(f"{time.monotonic() - self._began:7.2f} {text}")
+        self._story.append(f"{time.monotonic():.2f} {text}")
 
 
 def _difference(mirror: Mirror, truth: Mapping[str, str | None]) -> str | None:

@@ -6,6 +6,7 @@ What it finds wrong it keeps in ``wrong``; a check that raised would only look l
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -36,6 +37,8 @@ class Mirror:
     """Keys that it left for later."""
     seen: dict[Group, str | None] = field(factory=dict)
     """The transaction that wrote each group, as the last event showed it."""
+    rewound: bool = False
+    """Whether the store may have gone back to what it had."""
     wrong: list[str] = field(factory=list)
     succeeded: bool = False
     calls: int = 0
@@ -133,7 +136,7 @@ class Mirror:
     def _check_transactions(self, event: Event, changes: Sequence[Change[str]], *, resync: bool) -> None:
         """Every group is of one transaction, and what became new is all that its transaction did.
 
-        A resync may come from a store that was put back, where what is new is old: there the groups alone count.
+        Where a store was put back, what is new is old: there the groups alone count.
         """
         if event.held:
             self.seen.clear()
@@ -153,7 +156,7 @@ class Mirror:
             self.seen[group] = None if text is None else written(text).transaction
             if text is not None and self.seen[group] != before[group]:
                 fresh[group] = text
-        if resync:
+        if self.rewound:
             return
         for group, text in fresh.items():
             told = written(text)
@@ -166,7 +169,7 @@ class Mirror:
 
     def _wrong(self, text: str) -> None:
         if len(self.wrong) < 20:
-            self.wrong.append(f"{self.name}, call {self.calls}: {text}")
+            self.wrong.append(f"{self.name}, call {self.calls}, at {time.monotonic():.2f}: {text}")
 
 
 def decode(value: bytes) -> str:

@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from tests.chaos.hand import Failed, Hand
 from tests.chaos.plugin import decode
-from tests.chaos.world import Blow, End, World
+from tests.chaos.world import Blow, End, Unreadable, World
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.servers.server import HOST
@@ -131,6 +131,12 @@ class RedisWorld(World):
             self.server.start()
 
     def truth(self) -> Mapping[str, str | None]:
+        try:
+            return self._read()
+        except RedisError as error:
+            raise Unreadable(str(error)) from error
+
+    def _read(self) -> Mapping[str, str | None]:
         found: dict[str, str | None] = {}
         with self.server.client() as client:
             names = list(client.scan_iter(f"{PREFIX}*", count=5000))

@@ -12,7 +12,7 @@ from datasync_core.transport import Delete, Put, StoreError, Url
 from datasync_transports.sqlite import SqliteTransport
 from tests.chaos.hand import Failed, Hand
 from tests.chaos.plugin import decode
-from tests.chaos.world import Blow, End, World
+from tests.chaos.world import Blow, End, Unreadable, World
 
 
 class SqliteHand(Hand):
@@ -80,8 +80,8 @@ class SqliteWorld(World):
             Blow("lock", self._lock, 4),
             Blow("everything deleted", self._clear, 1),
             Blow("checkpoint", self._checkpoint),
-            Blow("backup put back", self._restore),
-            Blow("file taken away", self._take_away),
+            Blow("backup put back", self._restore, rewinds=True, alone=True),
+            Blow("file taken away", self._take_away, alone=True),
         ]
 
     def heal(self) -> None:
@@ -92,6 +92,8 @@ class SqliteWorld(World):
         subscription = transport.subscribe([""])
         try:
             return {entry.key: decode(entry.value) for chunk in subscription.snapshot() for entry in chunk}
+        except StoreError as error:
+            raise Unreadable(str(error)) from error
         finally:
             subscription.close()
             transport.close()
@@ -112,7 +114,7 @@ class SqliteWorld(World):
         with closing(client):
             try:
                 client.write(dict.fromkeys(self.truth()), rng)
-            except Failed:
+            except (Failed, Unreadable):
                 return  # it is locked
 
     def _checkpoint(self, rng: random.Random) -> None:
@@ -123,21 +125,17 @@ class SqliteWorld(World):
         with closing(sqlite3.connect(self.file)) as database, closing(sqlite3.connect(to)) as copy:
             database.backup(copy)
 
-    def _restore(self, rng: random.Random) -> End:
-        """What was a moment ago is put back, and what was written since is not."""
-        backup = self.folder / "backup.db"
-        self._backup(backup)
-
-        def restore() -> None:
-            self._unlock()
+    def _restore(self, rng: random.Random) -> None:
+        """What was when this was done last is put back, and what was written since is not."""
+        backup, fresh = self.folder / "backup.db", self.folder / "fresh.db"
+        self._backup(fresh)
+        if backup.exists():
             for suffix in ("-wal", "-shm"):
                 Path(f"{self.file}{suffix}").unlink(missing_ok=True)
             backup.replace(self.file)
-
-        return restore
+        fresh.replace(backup)
 
     def _take_away(self, rng: random.Random) -> None:
         """Somebody removes the file, and who writes next makes a new one."""
-        self._unlock()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)

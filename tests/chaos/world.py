@@ -15,6 +15,10 @@ from attrs import frozen
 End = Callable[[], None]
 
 
+class Unreadable(Exception):
+    """The store does not say what it holds, for the moment."""
+
+
 @frozen
 class Blow:
     """Something that befalls a store. ``do`` begins it and may give what ends it."""
@@ -24,6 +28,10 @@ class Blow:
     weight: int = 2
     tears: bool = False
     """Whether it leaves groups of which only a part is there."""
+    rewinds: bool = False
+    """Whether what was there before comes back."""
+    alone: bool = False
+    """Whether writers have to pause for it, as an operator would have them do."""
 
 
 class World(ABC):
@@ -56,7 +64,7 @@ class World(ABC):
 
     @abstractmethod
     def truth(self) -> Mapping[str, str | None]:
-        """What it holds: key → text, None where there is something that is no value."""
+        """What it holds: key → text, None where there is something that is no value. Raises `Unreadable`."""
 
     def __enter__(self) -> Self:
         with ExitStack() as safe:

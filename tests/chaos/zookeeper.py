@@ -13,7 +13,7 @@ from kazoo.retry import KazooRetry
 
 from tests.chaos.hand import Failed, Hand
 from tests.chaos.plugin import decode
-from tests.chaos.world import Blow, End, World
+from tests.chaos.world import Blow, End, Unreadable, World
 from tests.servers.proxy import Proxy
 from tests.servers.server import HOST
 from tests.servers.zookeeper import ZooKeeper
@@ -146,6 +146,12 @@ class ZookeeperWorld(World):
         self._root()
 
     def truth(self) -> Mapping[str, str | None]:
+        try:
+            return self._read()
+        except TROUBLE as error:
+            raise Unreadable(repr(error)) from error
+
+    def _read(self) -> Mapping[str, str | None]:
         found: dict[str, str | None] = {}
         with self.server.using() as client:
             waiting = [ROOT]
