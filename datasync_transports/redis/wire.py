@@ -6,7 +6,7 @@ recurse once for each push that waits. Whatever fails ends the connection: redis
 tracking, at the next command.
 
 This is where redis-py's own parts are touched that it does not document (`Connection._parser`, ``_sock``); seen to
-work with 5.2 to 8.1.
+work with 6.4 to 8.1.
 """
 
 from __future__ import annotations
@@ -54,14 +54,12 @@ class Wire:
         inside: Any = connection
         parser = inside._parser
         self._socket: socket.socket = inside._sock
-        if getattr(parser, "_hiredis_PushNotificationType", _PUSH) is None:
-            raise Misconfigured(
-                f"{where} needs hiredis 3.2 or later, or none: this one cannot tell pushes apart"
-            )
-        parser.set_invalidation_push_handler(self._invalidated)
         self._ahead: Callable[..., bool] | None = getattr(
             parser, "read_from_socket", None
         )  # hiredis alone has it
+        if self._ahead is not None and getattr(parser, "_hiredis_PushNotificationType", None) is None:
+            raise Misconfigured(f"{where} needs hiredis 3.2 and redis 6.4 or later, or no hiredis at all")
+        parser.set_invalidation_push_handler(self._invalidated)
         self._parser = parser
 
     def track(self, prefixes: Iterable[str]) -> None:

@@ -6,9 +6,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from redis import _parsers
+from redis.connection import Connection
 
 from datasync_core.transport import Subtree
 from tests.servers.redis import Redis
@@ -299,6 +302,36 @@ def test_a_thousand_pushes_at_once_are_no_recursion(client: Any, mirror: Made) -
         client.set("p/a", number)
     copy.until(lambda: copy.values == {"p/a": b"4999"})
     assert len(copy.batches) < 100
+
+
+@pytest.mark.parametrize("parser", ["_RESP3Parser", "_HiredisParser"])
+def test_both_parsers_of_redis_py_tell_pushes_from_answers(
+    redis_server: Redis, client: Any, mirror: Made, monkeypatch: pytest.MonkeyPatch, parser: str
+) -> None:
+    if parser == "_HiredisParser":
+        pytest.importorskip("hiredis")
+    kind = partial(Connection, parser_class=getattr(_parsers, parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.Connection", kind)
+    ended = threading.Event()
+
+    def write() -> None:
+        with redis_server.client() as writer:
+            for number in range(1, 3001):
+                writer.set(f"p/{number % 100}", number)
+        ended.set()
+
+    client.mset({f"p/{number}": "0" for number in range(100)})
+    copy = mirror()
+    assert type(copy.subscription._opened[0]._parser).__name__ == parser  # type: ignore[attr-defined]
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not ended.is_set():
+        copy.poll(0.05)
+    thread.join()
+    copy.until(lambda: {int(value) for value in copy.values.values()} == set(range(2901, 3001)))
+    client.flushall()
+    client.set("p/a", "1")
+    copy.until(lambda: copy.values == {"p/a": b"1"})
 
 
 def test_large_values_are_read_a_few_at_a_time(client: Any, mirror: Made) -> None:
