@@ -106,8 +106,9 @@ class Replica:
             old = shelf.entries.get(key)
             if old is not None and 0 < new.revision <= old.revision and not self._counts:
                 continue  # delivered twice
-            if self._auditing and self._staged is not None:  # the stream is newer than the snapshot under way
-                self._staged.pop(key, None)
+            if self._auditing and self._staged is not None and key in self._staged:
+                if self._counts or self._staged[key].revision <= new.revision:  # else the snapshot is newer
+                    del self._staged[key]
             if new.gone:
                 if old is not None:
                     self._note(shelf, key, self.shelves.remove(shelf, key))

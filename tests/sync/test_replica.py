@@ -425,3 +425,11 @@ def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_sna
         [*snapshot(Entry("a", b"1", 1)), *audit, BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     )
     assert (replica.audited, replica.snapshots) == ((1, 0), 2)
+
+
+def test_what_the_stream_told_beside_an_audit_is_no_newer_than_a_later_revision_of_its_snapshot() -> None:
+    """A change was still on its way when somebody wrote the key again, of which the stream never told."""
+    replica = replica_of(Entry("a", b"1", 1), Entry("b", b"1", 1))
+    replica.apply([BEGIN, AUDIT, Chunk([Entry("a", b"3", 4), Entry("b", b"3", 4)])])
+    replica.apply([changes(Entry("a", b"2", 2), Gone("b", 3)), COMPLETE])
+    assert (held(replica), replica.audited) == ({"a": b"3", "b": b"3"}, (2, 0))
