@@ -33,22 +33,28 @@ class Reader:
         self._wire = wire
         self._paths = paths
         self._mixed = False  # whether others than strings were met
+        self._ahead: Command | None = None  # the next SCAN, which goes along with a read
+        self._scanned: Any = None  # its answer
         self.at_once = _FIRST
         """How many keys may be read as one state now."""
 
     def everything(self) -> Iterator[list[Entry]]:
         """All that lies below the paths, in chunks. What changes meanwhile may be missed, or come twice."""
+        self._ahead = self._scanned = None
         yield from self._chunks(list(self._paths.keys), last=True)
         pattern = self._paths.pattern
         if pattern is None:
             return
-        cursor, waiting = b"0", []
+        cursor: bytes | int = 0
+        waiting: list[bytes] = []
         while True:
-            cursor, names = self._wire.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN)
+            scanned, self._scanned = self._scanned, None
+            cursor, names = scanned or self._wire.call(*_scan(cursor, pattern))
+            cursor = int(cursor)
             waiting += self._paths.below(names)
-            last = cursor in (b"0", 0)
-            yield from self._chunks(waiting, last=last)
-            if last:
+            self._ahead = _scan(cursor, pattern) if cursor else None
+            yield from self._chunks(waiting, last=not cursor)
+            if not cursor:
                 return
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Change]:
@@ -114,7 +120,7 @@ class Reader:
         if together and len(commands) > 1:
             answers = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
         else:
-            answers = self._wire.pipeline(commands) if commands else []
+            answers = self._along(commands)
         for command, answer in zip(commands, answers, strict=True):
             if is_forbidden(answer) or (isinstance(answer, ResponseError) and command[0] == "MGET"):
                 raise self._wire.refused(answer, command)
@@ -122,6 +128,16 @@ class Reader:
         fields = dict(zip(hashes, answers[1:] if strings else answers, strict=True))
         self._learn(values, fields)
         return values, fields
+
+    def _along(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers; the SCAN that is due is sent along, so that the server works while we do."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return self._wire.pipeline(commands) if commands else []
+        *answers, self._scanned = self._wire.pipeline([*commands, ahead])
+        if isinstance(self._scanned, ResponseError):
+            raise self._wire.refused(self._scanned, ahead)
+        return answers
 
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, none of which may be an error."""
@@ -167,6 +183,10 @@ class Reader:
                     )
             changes[key] = Gone(name) if value is None else Entry(name, value, 0, error)
         return changes
+
+
+def _scan(cursor: bytes | int, pattern: bytes) -> Command:
+    return "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN
 
 
 def _object(fields: Any) -> tuple[bytes | None, str | None]:

@@ -99,7 +99,7 @@ class Wire:
         connection = self._connection
         try:
             self._check()
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command([b"".join(map(_packed, commands))])
             while self.asked is not None:
                 if self._read() is not _PUSH:
                     self.asked = None
@@ -189,6 +189,12 @@ class Wire:
         else:
             self.dirty.update(filter(self._wanted, keys))
         return _PUSH
+
+
+def _packed(command: Command) -> bytes:
+    """The command as it is sent; redis-py's own way takes longer for a thousand keys than the server does."""
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
 
 
 def _name(command: Command) -> str:
