@@ -101,7 +101,7 @@ def _everything(replica: Replica) -> Iterator[tuple[str, Entry | None, Entry | N
 
 def _delta(replica: Replica) -> Iterator[tuple[str, Entry | None, Entry | None]]:
     for shelf in replica.touched:
-        for key, old in shelf.delta.items():
+        for key, old in {**shelf.renewed, **shelf.delta}.items():
             new = shelf.entries.get(key)
             if old is not None or new is not None:
                 yield key, old, new

@@ -58,7 +58,7 @@ class Brake:
                     ledger.freeze(key, "gone without having been deleted", Ice.HELD)
 
     def release(self, ledgers: Collection[Ledger]) -> None:
-        """Let what is held go: from now on these are removals like any other. Of an earlier life's no more than that."""
+        """Let what is held go: these are removals like any other now. Of an earlier life's no more than that."""
         if self.tripped is not None:
             self.expected = min(self.expected, _present(ledgers))
         self._let_go(ledgers)

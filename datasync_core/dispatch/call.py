@@ -8,18 +8,34 @@ returned, `succeed` or `fail` writes the outcome into the ledgers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
-from typing import Any, TypeAlias
+from itertools import chain, islice, repeat
+from typing import Any
 
 from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
-from datasync_core.spec.event import Key, State
+from datasync_core.spec.event import Key, Run, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
-Deletes: TypeAlias = list[tuple[str, Entry | None]]
-Puts: TypeAlias = list[tuple[Entry, Entry | None]]
+_CHUNK = 4096  # keys looked at in one go where a plugin does not see just what the copy holds
+
+
+class Puts:
+    """Creates and updates under one watch, as columns (`spec.event.Run`)."""
+
+    __slots__ = ("applied", "entries", "keys")
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.entries: list[Entry] = []
+        self.applied: list[Entry | None] = []
+
+    def add(self, key: str, entry: Entry, applied: Entry | None) -> None:
+        """One more."""
+        self.keys.append(key)
+        self.entries.append(entry)
+        self.applied.append(applied)
 
 
 class Part:
@@ -30,7 +46,7 @@ class Part:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.handed: list[str] = []
-        self.deletes: dict[Watch[Any], Deletes] = {}
+        self.deletes: dict[Watch[Any], list[tuple[Watch[Any], str, Entry | None]]] = {}
         self.puts: dict[Watch[Any], Puts] = {}
         self.overlay: dict[str, Entry | None] = {}
         """Key → what the plugin sees instead of what the replica holds; frozen keys beside it."""
@@ -47,12 +63,15 @@ class Part:
             waits = bool(aside) and key in aside and aside[key].due > now
             if entry is None:
                 if deletes and not waits:
-                    self.deletes.setdefault(watch, []).append((key, applied))
+                    self.deletes.setdefault(watch, []).append((watch, key, applied))
                     self.handed.append(key)
                 elif applied is not None:
                     self.overlay[key] = applied
             elif puts and not waits and ledger.valid(entry, watch):
-                self.puts.setdefault(watch, []).append((entry, applied))
+                found = self.puts.get(watch)
+                if found is None:
+                    found = self.puts[watch] = Puts()
+                found.add(key, entry, applied)
                 self.handed.append(key)
         ledger.freeze_invalid()
 
@@ -66,7 +85,7 @@ class Part:
                 self.withheld[key] = applied
                 self.overlay[key] = applied
             else:
-                self.deletes.setdefault(watch, []).append((key, applied))
+                self.deletes.setdefault(watch, []).append((watch, key, applied))
                 self.handed.append(key)
         ledger.freeze_invalid()
         if not ledger.based:  # else whatever is not behind was valid when it was applied
@@ -76,22 +95,21 @@ class Part:
                         ledger.valid(entry, watch)
             ledger.freeze_invalid()
 
-    def state(self, watch: Watch[Any]) -> Iterator[tuple[Entry, Entry | None]]:
-        """Entry and applied entry of every key of a watch that a diff may touch."""
+    def everything(self, watch: Watch[Any]) -> Iterator[Run]:
+        """Every key of a watch that a diff may touch."""
         ledger = self.ledger
-        behind, overlay, frozen = ledger.behind, self.overlay, ledger.frozen
+        exceptions = bool(self.overlay or ledger.frozen or (ledger.based and ledger.behind))
         for shelf in ledger.shelves_of.get(watch, ()):
-            if not ledger.based:
-                for key, entry in shelf.entries.items():
-                    if key not in overlay and key not in frozen:
-                        yield entry, None
-            elif behind or overlay or frozen:
-                for key, entry in shelf.entries.items():
-                    if key not in overlay and key not in frozen:
-                        yield entry, behind.get(key, entry)
+            entries = shelf.entries
+            if exceptions:
+                yield from self._chosen(watch, shelf)
             else:
-                for entry in shelf.entries.values():
-                    yield entry, entry
+                yield (
+                    watch,
+                    entries.keys(),
+                    entries.values(),
+                    entries.values() if ledger.based else repeat(None),
+                )
 
     def succeed(self, now: float, delay: Callable[[int], float], *, resync: bool) -> bool:
         """Write into the ledger what the hook applied; whether that was anything."""
@@ -115,6 +133,18 @@ class Part:
             ledger.set_aside(key, aside, applied)
         return resync or len(self.handed) > len(self.retried) + len(self.rejected)
 
+    def _chosen(self, watch: Watch[Any], shelf: Shelf) -> Iterator[Run]:
+        """A shelf's keys but for those that the plugin sees otherwise, a chunk at a time."""
+        overlay, frozen = self.overlay, self.ledger.frozen
+        behind: Mapping[str, Entry | None] | None = self.ledger.behind if self.ledger.based else None
+        left = iter(shelf.entries.items())
+        while chunk := list(islice(left, _CHUNK)):
+            puts = Puts()
+            for key, entry in chunk:
+                if key not in overlay and key not in frozen:
+                    puts.add(key, entry, None if behind is None else behind.get(key, entry))
+            yield watch, puts.keys, puts.entries, puts.applied
+
     def fail(self, *, resync: bool) -> None:
         """Write into the ledger that nobody knows what the hook applied."""
         self.ledger.doubt(self.handed)
@@ -123,16 +153,16 @@ class Part:
 
 
 class WatchState:
-    """The keys of one watch as the plugin sees them (`spec.event.State`)."""
+    """The keys of one watch as the plugin sees them (`spec.event.State`): ``overlay`` beside what the copy holds."""
 
     __slots__ = ("_frozen", "_ledger", "_overlay", "_shelves", "_watch")
 
-    def __init__(self, part: Part, watch: Watch[Any]) -> None:
-        self._ledger = part.ledger
-        self._overlay = part.overlay
-        self._frozen = part.ledger.frozen
+    def __init__(self, ledger: Ledger, watch: Watch[Any], overlay: Mapping[str, Entry | None]) -> None:
+        self._ledger = ledger
+        self._overlay = overlay
+        self._frozen = ledger.frozen
         self._watch = watch
-        self._shelves: list[Shelf] = part.ledger.shelves_of.get(watch, [])
+        self._shelves: list[Shelf] = ledger.shelves_of.get(watch, [])
 
     def get(self, key: str) -> Entry | None:
         shelf = self._ledger.replica.shelves.of(key)
@@ -170,6 +200,7 @@ class Call:
     def __init__(
         self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...], *, resync: bool
     ) -> None:
+        self._ledgers = ledgers
         self.parts = {store: Part(ledger) for store, ledger in ledgers.items()}
         self.watches = watches
         self.resync = resync
@@ -188,20 +219,22 @@ class Call:
         return self._frozen(Ice.HELD)
 
     def state(self, watch: Watch[Any]) -> State:
-        return WatchState(self.parts[watch.store], watch)
-
-    def deleting(self) -> Iterable[Watch[Any]]:
-        return [watch for part in self.parts.values() for watch in part.deletes]
-
-    def putting(self) -> Iterable[Watch[Any]]:
-        return self.watches if self.resync else [watch for part in self.parts.values() for watch in part.puts]
-
-    def deletes(self, watch: Watch[Any]) -> Iterable[tuple[str, Entry | None]]:
-        return self.parts[watch.store].deletes.get(watch, ())
-
-    def puts(self, watch: Watch[Any]) -> Iterable[tuple[Entry, Entry | None]]:
         part = self.parts[watch.store]
-        return part.state(watch) if self.resync else part.puts.get(watch, ())
+        return WatchState(part.ledger, watch, part.overlay)
+
+    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
+        if watch is not None:
+            return self.parts[watch.store].deletes.get(watch, ())
+        return [one for part in self.parts.values() for found in part.deletes.values() for one in found]
+
+    def runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
+        for one in self.watches if watch is None else (watch,):
+            part = self.parts[one.store]
+            if self.resync:
+                yield from part.everything(one)
+            elif one in part.puts:
+                puts = part.puts[one]
+                yield one, puts.keys, puts.entries, puts.applied
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         part = self.parts[watch.store]
@@ -211,12 +244,12 @@ class Call:
         return self.parts[watch.store].ledger.replica.revision
 
     def retry(self, store: str | None, key: str, reason: str, delay: float | None) -> None:
-        part = self._part(store, key)
+        part = self.parts[part_of(self._ledgers, store, key)]
         part.rejected.pop(key, None)
         part.retried[key] = (reason, delay)
 
     def reject(self, store: str | None, key: str, reason: str) -> None:
-        part = self._part(store, key)
+        part = self.parts[part_of(self._ledgers, store, key)]
         part.retried.pop(key, None)
         part.rejected[key] = reason
 
@@ -237,16 +270,16 @@ class Call:
             if why.ice in ices
         }
 
-    def _part(self, store: str | None, key: str) -> Part:
-        found = [
-            part
-            for name, part in self.parts.items()
-            if store in (None, name) and part.ledger.watch(key) is not None
-        ]
-        if not found:
-            raise UsageError(f"no watch of this plugin covers the key {key!r}")
-        if len(found) > 1:
-            raise UsageError(
-                f"several stores have watches that cover {key!r}: give the change instead of the key"
-            )
-        return found[0]
+
+def part_of(ledgers: Mapping[str, Ledger], store: str | None, key: str) -> str:
+    """The store that a plugin means by a key (``store`` None: whichever watches it); raises `UsageError`."""
+    found = [
+        name for name, ledger in ledgers.items() if store in (None, name) and ledger.watch(key) is not None
+    ]
+    if not found:
+        raise UsageError(f"no watch of this plugin covers the key {key!r}")
+    if len(found) > 1:
+        raise UsageError(
+            f"several stores have watches that cover {key!r}: give the change instead of the key"
+        )
+    return found[0]

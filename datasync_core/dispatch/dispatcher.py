@@ -17,16 +17,14 @@ from threading import get_ident
 
 from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.faultlog import FaultLog
+from datasync_core.dispatch.intake import Intake, in_order
 from datasync_core.dispatch.lane import Lane
-from datasync_core.dispatch.ledger import Ledger
 from datasync_core.dispatch.states import PluginState, describe, is_beginning, state_of
 from datasync_core.model.errors import said
-from datasync_core.model.faults import Fault, FaultKind
-from datasync_core.model.keys import shown
+from datasync_core.model.faults import Fault
 from datasync_core.model.runtime import Doorbell, Runtime
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
-from datasync_core.sync.shelves import Shelf
 
 log = logging.getLogger("datasync")
 
@@ -46,9 +44,7 @@ class Dispatcher:
         self.stopping = False
         self._doorbell = doorbell
         self._lanes: list[Lane] = []
-        self._inboxes: list[tuple[str, Inbox, Replica]] = []
-        self._ledgers: dict[Shelf, list[tuple[Ledger, Lane]]] = {}
-        self._order: dict[Lane, int] = {}
+        self._intake = Intake([], [], frozenset(), self.report)
         self._unsettled: set[Lane] = set()
         self._commands: dict[Hashable, Callable[[], object]] = {}  # under the lock
         self._faults = FaultLog(runtime)
@@ -56,7 +52,7 @@ class Dispatcher:
         self._wishes: dict[str, str] = {}  # who asks for a resync, and why; under the lock
         self._waiters: set[Doorbell] = set()
         self._lock = runtime.lock()  # guards _commands, _waiters and _wishes
-        self._delta: frozenset[str] = frozenset()
+        self._began = 0.0  # when the last round began that left something to be done later
         self._counts: Counts | None = None
 
     def install(
@@ -72,14 +68,8 @@ class Dispatcher:
         """
         self._counts = counts
         self._lanes = list(lanes)
-        self._order = {lane: number for number, lane in enumerate(lanes)}
-        self._inboxes = list(inboxes)
+        self._intake = Intake(self._lanes, inboxes, delta, self.report)
         self._unsettled = set(lanes)
-        self._delta = delta
-        for lane in lanes:
-            for ledger in lane.ledgers.values():
-                for shelf in ledger.watch_of:
-                    self._ledgers.setdefault(shelf, []).append((ledger, lane))
 
     # Any thread
 
@@ -139,7 +129,7 @@ class Dispatcher:
 
     def is_settled(self) -> bool:
         """Whether nothing is due or pending that would go on by itself."""
-        waiting = self._has_news() or not all(inbox.is_empty() for _, inbox, _ in self._inboxes)
+        waiting = self._has_news() or not self._intake.is_empty()
         return self.settled and not waiting
 
     # The dispatcher's thread
@@ -157,33 +147,35 @@ class Dispatcher:
         """Do all that is to be done now; when to look again at the latest (monotonic seconds, None: when rung)."""
         self.settled = False
         while True:
-            self._do_commands()
-            active = sorted(self._take() | self._unsettled, key=self._order.__getitem__)
-            self._tell_faults()
-            self._brake(active)
-            now = self.runtime.monotonic()
-            called = self._make_round(active) if active else False
-            self._look(active)
+            if self._commands or self._wishes:
+                self._do_commands()
+            active = self._intake.take()
+            if self._unsettled:
+                for lane in self._unsettled:
+                    lane.take_in()
+                active = sorted({*active, *self._unsettled}, key=in_order)
+            if not self._faults.is_empty():
+                self._tell_faults()
+            called = bool(active) and self._make_round(active)
+            self._intake.settle()
             if called and self._counts is not None:
                 self._counts.touch()
-            more = self._has_news() or (called and self._unsettled)
-            if self.stopping or not more:
+            if self.stopping or not (self._has_news() or (called and self._unsettled)):
                 break
-        deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(now)) is not None]
-        if self._counts is not None:
-            deadlines += self._keep_counts(self._counts, now)
+        deadline = self._deadline() if self._unsettled or self._counts is not None else None
         self.settled = self._is_settled()
-        self.wake_waiters()
-        return min(deadlines, default=None)
+        if self._waiters:
+            self.wake_waiters()
+        return deadline
 
     def call(
-        self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object
+        self, plugin: str, hook: str, function: Callable[..., None], *arguments: object
     ) -> BaseException | None:
         """Call a hook as the one that is running; what it raised.
 
         A hook that exits (`SystemExit`) or raises anything else hurts its plugin alone.
         """
-        self.running = (lane.name, hook)
+        self.running = (plugin, hook)
         try:
             function(*arguments)
         except BaseException as error:  # the plugin's, whatever it is: signals go to the main thread
@@ -244,6 +236,14 @@ class Dispatcher:
             self._counts.save(self._stock(), self.runtime.monotonic())
         self._look(self._lanes[::-1])
 
+    def _deadline(self) -> float | None:
+        """When to look again; saves the counts where it is time to."""
+        since = self._began
+        deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(since)) is not None]
+        if self._counts is not None:
+            deadlines += self._keep_counts(self._counts, self.runtime.monotonic())
+        return min(deadlines, default=None)
+
     def _keep_counts(self, counts: Counts, now: float) -> list[float]:
         """Save the counts if it is time to; when it is, otherwise."""
         moment = counts.deadline()
@@ -260,60 +260,6 @@ class Dispatcher:
     def _is_asked_to_stop(self) -> bool:
         return self.stopping  # other threads set it, which a type checker cannot know
 
-    def _take(self) -> set[Lane]:
-        """Empty the inboxes into the replicas; the lanes that this concerns."""
-        concerned: set[Lane] = set()
-        for store, inbox, replica in self._inboxes:
-            segments = inbox.take()
-            if not segments:
-                continue
-            before = replica.snapshots
-            replica.apply(segments)
-            if replica.went_back is not None:
-                self._report_history(store, *replica.went_back)
-            if replica.audited is not None:
-                concerned.update(self._repair(store, replica, *replica.audited))
-            if replica.snapshots > before > 0:
-                concerned.update(self._plan(replica, "reconnect"))
-            for shelf in replica.touched:
-                for ledger, lane in self._ledgers.get(shelf, ()):
-                    ledger.absorb(shelf)
-                    concerned.add(lane)
-            for shelf, key in replica.buried:
-                for ledger, lane in self._ledgers.get(shelf, ()):
-                    ledger.bury(key)
-                    concerned.add(lane)
-            replica.settle()
-            inbox.settle()
-        return concerned
-
-    def _report_history(self, store: str, key: str, before: int, now: int) -> None:
-        text = (
-            f"store {store}: {shown(key)} went back from revision {before} to {now}:"
-            " it has another history (a restored backup?)"
-        )
-        self.report(Fault(FaultKind.STORE_WENT_BACK, text, store=store, key=key))
-
-    def _repair(self, store: str, replica: Replica, differed: int, missed: int) -> list[Lane]:
-        """An audit was made; where the copy was wrong, those who read it are resynced."""
-        if not differed:
-            return []
-        keys = "1 key that differs" if differed == 1 else f"{differed} keys that differ"
-        text = f"store {store}: an audit found {keys} from the copy, {missed} of them older than its newest change"
-        self.report(Fault(FaultKind.AUDIT, text, store=store))
-        return self._plan(replica, "audit")
-
-    def _plan(self, replica: Replica, reason: str) -> list[Lane]:
-        watching = [
-            lane
-            for lane in self._lanes
-            if (reason == "audit" or lane.name not in self._delta)
-            and any(ledger.replica is replica for ledger in lane.ledgers.values())
-        ]
-        for lane in watching:
-            lane.plan(reason)
-        return watching
-
     def _brake(self, lanes: Iterable[Lane]) -> None:
         """Hold removals that nobody asked for, also in what a braked plugin requires, or let them go."""
         for lane in lanes:
@@ -324,25 +270,32 @@ class Dispatcher:
     def _make_round(self, lanes: Sequence[Lane]) -> bool:
         """One pass forward and one back over the lanes that something concerns; whether a hook was called."""
         self.round += 1
-        called = False
+        behind = [lane for lane in lanes if not lane.clean]
+        if behind:
+            self._brake(behind)
+            self._began = self.runtime.monotonic()
+        called, left = False, []
         for lane in lanes:
             if self.stopping:
-                return called
-            called |= self._step(lane, lane.forward)
-        for lane in reversed(lanes):
-            if self.stopping:
-                return called
-            if lane.dependents:
-                called |= self._step(lane, lane.back)
+                lane.take_in()
+            else:
+                try:
+                    called |= (lane.clean and lane.tell()) or lane.forward()
+                except Exception as error:  # a mistake of ours in one lane's turn is that lane's alone
+                    lane.stumble(error)
+                    called = True
+            if not lane.clean:
+                left.append(lane)
+        if left:
+            for lane in reversed(left):
+                if lane.dependents and not self.stopping:
+                    try:
+                        called |= lane.back()
+                    except Exception as error:
+                        lane.stumble(error)
+                        called = True
+            self._look(left)
         return called
-
-    def _step(self, lane: Lane, step: Callable[[], bool]) -> bool:
-        """One lane's turn; a mistake of ours in it is that lane's alone."""
-        try:
-            return step()
-        except Exception as error:
-            lane.stumble(error)
-            return True
 
     def _look(self, lanes: Iterable[Lane]) -> None:
         """Note which lanes are settled, and say which states have changed."""
@@ -352,6 +305,7 @@ class Dispatcher:
                 self._unsettled.add(lane)
             else:
                 self._unsettled.discard(lane)
+                lane.clean = lane.is_clean()
             state = state_of(lane)
             if state != self.states.get(lane.name):
                 changed[lane.name] = state
@@ -363,10 +317,10 @@ class Dispatcher:
 
     def _is_settled(self) -> bool:
         """Whether nothing would go on by itself. Lanes come in DAG order, so what one requires was looked at before."""
-        if not all(replica.synced and inbox.is_empty() for _, inbox, replica in self._inboxes):
+        if not self._intake.is_read():
             return False
         restless: set[Lane] = set()
-        for lane in sorted(self._unsettled, key=self._order.__getitem__):
+        for lane in sorted(self._unsettled, key=in_order):
             if lane.failed is not None or lane.missing is not None:
                 continue
             if lane.trouble is not None:
@@ -388,7 +342,7 @@ class Dispatcher:
                 if self.stopping:
                     return
                 self._telling = get_ident()
-                error = self.call(lane, "on_fault", observer, fault)
+                error = self.call(lane.name, "on_fault", observer, fault)
                 self._telling = None
                 if error is not None:  # no fault of its own: it would be told to the same observer
                     log.warning("%s: on_fault failed: %s", lane.name, said(error))

@@ -1,19 +1,21 @@
 """One plugin's way through the rounds: start, resync, changes, retries, stop.
 
-A lane knows what its plugin is due and delivers it when `dispatch.dispatcher` gives it its turn: `forward` in DAG
-order (resyncs, creates and updates), `back` in reverse (deletes, where other plugins require this one).
+A lane knows what its plugin is due (`dispatch.standing`) and delivers it when `dispatch.dispatcher` gives it its turn:
+`forward` in DAG order (resyncs, creates and updates), `back` in reverse (deletes, where other plugins require this
+one). A plugin that keeps up gets a round's changes by `tell` instead: straight from the copy, with nothing to look up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
+from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.dispatch.reports import report_invalid, report_rejected, report_set_aside
+from datasync_core.dispatch.standing import Standing
 from datasync_core.model.errors import Reject, said, said_reason
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
@@ -30,7 +32,7 @@ class Desk(Protocol):
     stopping: bool
 
     def call(
-        self, lane: Lane, hook: str, function: Callable[..., None], *arguments: object
+        self, plugin: str, hook: str, function: Callable[..., None], *arguments: object
     ) -> BaseException | None:
         """Call a hook as the one that is running; what it raised."""
 
@@ -38,7 +40,7 @@ class Desk(Protocol):
         """Tell of a fault. Any thread."""
 
 
-class Lane:
+class Lane(Standing):
     """One plugin's deliveries. Owned by the dispatcher thread."""
 
     def __init__(
@@ -52,122 +54,14 @@ class Lane:
         *,
         missing: str | None = None,
     ) -> None:
-        self.plugin = plugin
-        self.name = plugin.name
-        self.ledgers = ledgers
-        self.requires: list[Lane] = []
-        self.dependents: list[Lane] = []
-        """Every lane that requires this one, directly or not."""
-        self.missing = missing
-        """A requirement that is not there: ``requires interfaces: not installed``."""
-        self.started = False
-        self.failed: str | None = None
-        self.stopped = False
-        self.succeeded = not plugin.watches
-        """Whether an `on_resync` succeeded."""
-        self.resync: str | None = "startup" if plugin.watches else None
-        """The reason of the resync that is due."""
-        self.last = ""
-        """How this plugin came to be in sync: the reason of its last resync, or ``retry``."""
-        self.attempts = Attempts(patience, desk.runtime)
-        self.brake = brake
-        self.waits_with: str | None = None
-        """The braked plugin that requires this one, while this one's own first resync waits for it."""
-        self.held_since: float | None = None
+        super().__init__(plugin, ledgers, desk.runtime, patience, brake, missing)
         self._raised_in = -1  # the round in which the pass forward raised
         self._context = context
         self._desk = desk
-        self._patience = patience
-
-    # What others ask
-
-    @property
-    def trouble(self) -> Trouble | None:
-        """The call that raised, where the last one did."""
-        return self.attempts.trouble
-
-    @property
-    def whole(self) -> bool:
-        """Whether deletes go with the rest, in the pass forward."""
-        return not self.dependents or self.plugin.whole or self.plugin.on_change is None
-
-    @property
-    def settled(self) -> bool:
-        """Whether this plugin is in sync: what it requires of those that it requires."""
-        return (
-            self.started
-            and self.succeeded
-            and self.resync is None
-            and self.trouble is None
-            and self.failed is None
-        )
-
-    def gate(self) -> str | None:
-        """Why this plugin gets nothing now, or None. Computed when asked, never remembered."""
-        if self.missing is not None:
-            return self.missing
-        for required in self.requires:
-            if not required.settled:
-                return f"requires {required.name}: {required.failed or 'not in sync'}"
-            if any(ledger.has_puts() for ledger in required.ledgers.values()):
-                return f"requires {required.name}: changes pending"
-        return None
-
-    def unread(self) -> Iterable[str]:
-        """The stores of which there is no snapshot yet."""
-        return [name for name, ledger in self.ledgers.items() if not ledger.replica.synced]
-
-    def is_busy(self) -> bool:
-        """Whether something is due or pending, now or later."""
-        return (not self.settled and not self.is_held_at_start()) or self._pending()
-
-    def is_held(self) -> bool:
-        """Whether the brake holds something here."""
-        return self.brake.tripped is not None or self.waits_with is not None or self.held() > 0
-
-    def is_held_at_start(self) -> bool:
-        """Whether the brake holds the first resync."""
-        if self.succeeded:
-            return False
-        return (self.brake.tripped is not None and self.brake.at_start) or self.waits_with is not None
-
-    def held(self) -> int:
-        """How many removals the brake holds. Any thread may ask."""
-        return sum(ledger.held() for ledger in self.ledgers.values())
-
-    def deadline(self, since: float) -> float | None:
-        """When to look again if nothing else happens: the first moment after ``since`` (monotonic seconds).
-
-        A moment that has passed counts no more: the round that began at ``since`` took it up, or a gate keeps it.
-        """
-        if self.failed is not None or self.missing is not None:
-            return None
-        moments = self.attempts.moments(resync=self.resync is not None)
-        moments += [aside.due for ledger in self.ledgers.values() for aside in ledger.aside.values()]
-        if self.held_since is not None:
-            moments.append(self.held_since + self._patience.hold)
-        return min((moment for moment in moments if moment > since), default=None)
-
-    def keys(self) -> int:
-        """How many keys the plugin's watches cover. Any thread may ask."""
-        return sum(len(shelf.entries) for ledger in self.ledgers.values() for shelf in ledger.watch_of)
-
-    def stock(self) -> int:
-        """How many keys the plugin has applied, or may have."""
-        return sum(ledger.stock() for ledger in self.ledgers.values())
-
-    def set_aside(self) -> int:
-        """How many keys wait for their own next attempt. Any thread may ask."""
-        return sum(len(ledger.aside) for ledger in self.ledgers.values())
-
-    def undelivered(self) -> int:
-        """How many keys are invalid or rejected. Any thread may ask."""
-        return sum(len(ledger.frozen) for ledger in self.ledgers.values())
-
-    # What happens to it
 
     def plan(self, reason: str) -> None:
         """A resync is due; the first one stays the first."""
+        self.take_in()
         if self.plugin.watches and self.resync is None:
             self.resync = reason
 
@@ -205,6 +99,42 @@ class Lane:
             for ledger in self.ledgers.values():
                 ledger.thaw_rejected()
 
+    def take_in(self) -> None:
+        """From now on this plugin is told by its ledgers: they note what it was not told yet."""
+        self.clean = False
+        items, self.news.items = self.news.items, []
+        for shelf, _, ledger in items:
+            ledger.absorb(shelf)
+
+    def tell(self) -> bool:
+        """The pass forward of a plugin that keeps up. Whether its hook was called; if not, it is not clean any more."""
+        news = self.news
+        for required in self.requires:
+            if not required.clean:
+                self.take_in()
+                return False
+        if not news.is_usual(deletes=not self.dependents or self.plugin.whole):
+            self.take_in()
+            return False
+        hook = self.plugin.on_change
+        assert hook is not None  # else this is not clean
+        desk = self._desk
+        event = Event(news, self.name, "change", first=False, round=desk.round)
+        error = desk.call(self.name, "on_change", hook, event)
+        if error is None and not news.said:
+            event.expire()
+            news.items.clear()
+            if self.dependents:
+                self._encourage()
+            return True
+        self.take_in()
+        call = Call(self.ledgers, self.plugin.watches, resync=False)
+        for part in call.parts.values():
+            part.collect_changes(desk.runtime.monotonic(), puts=True, deletes=True)
+        news.repeat(call)
+        self._write("on_change", call, event, error, "change")
+        return True
+
     def forward(self) -> bool:
         """The pass forward: start, resync, or creates and updates. Whether a hook was called."""
         if self.failed is not None or self._waits():
@@ -217,7 +147,7 @@ class Lane:
             return self._resync(self.resync)
         call = self._collect(puts=True, deletes=self.whole)
         if call is None:
-            if self.trouble is not None and not self._pending():
+            if self.trouble is not None and not self.is_behind():
                 self.attempts.recover()  # what failed is frozen by now: nothing to try again
             return False
         if self.plugin.on_change is None:
@@ -241,8 +171,9 @@ class Lane:
 
     def stop(self) -> None:
         """Call `on_stop`, where `on_start` returned."""
+        self.take_in()
         if self.started and not self.stopped and self.plugin.on_stop is not None:
-            error = self._desk.call(self, "on_stop", self.plugin.on_stop)
+            error = self._desk.call(self.name, "on_stop", self.plugin.on_stop)
             if error is not None:
                 self._report("on_stop", error)
         self.stopped = True
@@ -253,6 +184,7 @@ class Lane:
 
     def stumble(self, error: Exception) -> None:
         """A mistake of ours in this plugin's turn: it alone pays for it, and is tried again."""
+        self.take_in()
         text = f"{self.name}: a mistake of datasync: {said(error)}"
         self.attempts.fail(text, error)
         self._desk.report(Fault(FaultKind.MISTAKE, text, plugin=self.name, cause=error))
@@ -263,7 +195,7 @@ class Lane:
         if self.plugin.on_start is None:
             self.started = True
             return self.forward()
-        error = self._desk.call(self, "on_start", self.plugin.on_start, self._context)
+        error = self._desk.call(self.name, "on_start", self.plugin.on_start, self._context)
         if isinstance(error, Reject):
             self.failed = f"on_start: {said_reason(error)}"
             self._report("on_start", error)
@@ -275,9 +207,6 @@ class Lane:
             if not self._desk.stopping:
                 self.forward()
         return True
-
-    def _pending(self) -> bool:
-        return any(True for ledger in self.ledgers.values() if ledger.behind for _ in ledger.pending())
 
     def _collect(self, *, puts: bool, deletes: bool) -> Call | None:
         if not any(ledger.behind for ledger in self.ledgers.values()):
@@ -333,14 +262,19 @@ class Lane:
         return True
 
     def _deliver(self, name: str, hook: Callable[[Event], None], call: Call, reason: str) -> bool:
+        event = Event(call, plugin=self.name, reason=reason, first=not self.succeeded, round=self._desk.round)
+        error = self._desk.call(self.name, name, hook, event)
+        return self._write(name, call, event, error, reason)
+
+    def _write(self, name: str, call: Call, event: Event, error: BaseException | None, reason: str) -> bool:
+        """Write down what became of a call; whether it succeeded."""
+        handed = event.handed if error is not None else None
+        event.expire()
         for ledger in self.ledgers.values():
             ledger.stirred = False
-        event = Event(call, plugin=self.name, reason=reason, first=not self.succeeded, round=self._desk.round)
-        error = self._desk.call(self, name, hook, event)
-        event.expire()
         if error is not None:
             call.fail()
-            self._fail(name, error, event.handed)
+            self._fail(name, error, handed)
             self._raised_in = self._desk.round
             return False
         if self.trouble is not None:
@@ -378,7 +312,8 @@ def connect(lanes: Mapping[str, Lane], requires: Mapping[str, Sequence[str]]) ->
     """Tell each lane which others it requires and which require it."""
     for name, lane in lanes.items():
         lane.requires = [lanes[other] for other in requires.get(name, ()) if other in lanes]
-    for lane in lanes.values():
+    for number, lane in enumerate(lanes.values()):
+        lane.number = number
         above, seen = list(lane.requires), set()
         while above:
             required = above.pop()

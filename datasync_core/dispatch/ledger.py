@@ -107,6 +107,7 @@ class Ledger:
         self.stirred = True
         if self.frozen or self.aside:
             self._stir(delta)
+            self._stir(shelf.renewed)
         if self._shaken:
             self._absorb_shaken(delta)
         elif self.based:
@@ -125,6 +126,15 @@ class Ledger:
             self.inferred.difference_update(delta)
         if self.replica.inferred:
             self._infer(delta)
+
+    def is_clean(self) -> bool:
+        """Whether the plugin applied just what the replica holds, and nothing is to be remembered beside it."""
+        return (
+            self.based
+            and not self._shaken
+            and not (self.behind or self.frozen or self.uncertain or self.aside or self.inferred)
+            and not (self.found_invalid or self.leftovers)
+        )
 
     def applied(self, key: str) -> Entry | None:
         """What the plugin applied last."""

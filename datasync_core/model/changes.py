@@ -33,9 +33,10 @@ class Kind(StrEnum):
 class Source(Protocol):
     """Where a change comes from: one watch within one event."""
 
-    offset: int
-    decode: Callable[[bytes], Any]
-
+    @property
+    def offset(self) -> int: ...
+    @property
+    def decode(self) -> Callable[[bytes], Any]: ...
     def retry(self, change: Any, reason: str, delay: float | None = None) -> None: ...
     def reject(self, change: Any, reason: str) -> None: ...
 
@@ -45,7 +46,6 @@ class _Guarded(Struct, Generic[T], gc=False):
 
     key: str
     _source: Source
-    revision: int
 
     @property
     def name(self) -> str:
@@ -53,8 +53,8 @@ class _Guarded(Struct, Generic[T], gc=False):
         return self.key[self._source.offset :]
 
     def __repr__(self) -> str:
-        kind: str = getattr(self, "kind")  # noqa: B009 - every change has one, this base has not
-        return f"<{kind} {shown(self.key)} (revision {self.revision})>"  # values may be secrets
+        change: Any = self  # every change has these two, this base has not
+        return f"<{change.kind} {shown(self.key)} (revision {change.revision})>"  # values may be secrets
 
     def __enter__(self) -> _Guarded[T]:
         return self
@@ -82,6 +82,11 @@ class PutChange(_Guarded[T], Generic[T], gc=False):
     deleted: ClassVar[Literal[False]] = False
 
     @property
+    def revision(self) -> int:
+        """The revision that wrote the value."""
+        return self._entry.revision
+
+    @property
     def kind(self) -> Literal[Kind.CREATE, Kind.UPDATE]:
         """CREATE, or UPDATE where the plugin had applied a value before."""
         return Kind.CREATE if self._applied is None and self._previous is UNSET else Kind.UPDATE
@@ -106,6 +111,7 @@ class PutChange(_Guarded[T], Generic[T], gc=False):
 class DeleteChange(_Guarded[T], Generic[T], gc=False):
     """A key that is gone; ``revision`` is the store's when that was known."""
 
+    revision: int
     _applied: Entry | None
     _previous: Any = UNSET
 

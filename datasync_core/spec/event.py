@@ -6,10 +6,11 @@ and takes away when the hook returns; from then on every use raises `EventExpire
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from datasync_core.model.changes import Change, DeleteChange, PutChange
 from datasync_core.model.entries import Entry
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Key = str | tuple[str, str]
+
+
+Run: TypeAlias = "tuple[Watch[Any], Collection[str], Iterable[Entry], Iterable[Entry | None]]"
+"""A watch, keys under it, and in the same order their entries and what was applied of them.
+
+Columns rather than rows, so that changes are made of them without a step of the interpreter for each.
+"""
 
 
 class State(Protocol):
@@ -49,17 +57,11 @@ class View(Protocol):
     def state(self, watch: Watch[Any]) -> State:
         """The whole state of a watch."""
 
-    def deleting(self) -> Iterable[Watch[Any]]:
-        """The watches that have something to be deleted in this call."""
+    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
+        """Watch, key and applied entry of what is to be deleted in this call (None: of all watches)."""
 
-    def putting(self) -> Iterable[Watch[Any]]:
-        """The watches that have something to be created or updated in this call."""
-
-    def deletes(self, watch: Watch[Any]) -> Iterable[tuple[str, Entry | None]]:
-        """Key and applied entry of what is to be deleted in this call."""
-
-    def puts(self, watch: Watch[Any]) -> Iterable[tuple[Entry, Entry | None]]:
-        """Entry and applied entry of what is to be created or updated in this call."""
+    def runs(self, watch: Watch[Any] | None) -> Iterable[Run]:
+        """What is to be created or updated in this call (None: of all watches)."""
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         """Whether no diff may touch a key: it is invalid, rejected, held, or its delete comes later."""
@@ -74,16 +76,13 @@ class View(Protocol):
         """Give up on a key until it changes."""
 
 
-class _Source:
+class _Source(Struct, gc=False):
     """One watch within one event: what its changes need of both (`model.changes.Source`)."""
 
-    __slots__ = ("decode", "event", "offset", "store")
-
-    def __init__(self, event: Event, watch: Watch[Any]) -> None:
-        self.event = event
-        self.offset = watch.offset
-        self.store = watch.store
-        self.decode: Callable[[bytes], Any] = watch.codec.decode
+    event: Event
+    offset: int
+    store: str
+    decode: Callable[[bytes], Any]
 
     def retry(self, change: Change[Any], reason: str, delay: float | None = None) -> None:
         self.event.live.retry(self.store, change.key, reason, seconds(delay))
@@ -99,9 +98,9 @@ class Event:
     Only the thread that runs the hook may use it.
     """
 
-    __slots__ = ("_view", "first", "handed", "plugin", "reason", "round")
+    __slots__ = ("_handed", "_tracks", "_view", "first", "plugin", "reason", "round")
 
-    def __init__(self, view: View, *, plugin: str, reason: str, first: bool, round: int) -> None:
+    def __init__(self, view: View, plugin: str, reason: str, first: bool, round: int) -> None:
         self._view: View | None = view
         self.plugin = plugin
         """Whose delivery this is."""
@@ -111,8 +110,8 @@ class Event:
         """Whether the plugin has not succeeded in a resync yet."""
         self.round = round
         """The number of the dispatcher's round; plugins called in one round see one state of each store."""
-        self.handed: str | None = None
-        """The key that was last handed out: the suspect, when the hook raises."""
+        self._handed: str | None = None  # the key handed out last, where that is no change of a run
+        self._tracks: list[tuple[Collection[str], list[_Source], Iterator[_Source]]] = []
 
     @property
     def live(self) -> View:
@@ -121,9 +120,31 @@ class Event:
             raise EventExpired
         return self._view
 
+    @property
+    def handed(self) -> str | None:
+        """The key that was last handed out: the suspect, when the hook raises. (For the parts of an event.)"""
+        last: str | None = None
+        for keys, sources, left in reversed(self._tracks):
+            done = len(sources) - left.__length_hint__()  # type: ignore[attr-defined]  # a list's iterator has one
+            if done < len(sources):  # a loop that was not at its end
+                if done:
+                    return _at(keys, done - 1)
+            elif done and last is None:
+                last = _at(keys, done - 1)
+        return last if self._handed is None else self._handed
+
+    @handed.setter
+    def handed(self, key: str | None) -> None:
+        self._handed = key
+        if key is None:
+            self._tracks.clear()
+
     def expire(self) -> None:
         """Called by the dispatcher when the hook has returned."""
         self._view = None
+        for _, sources, _ in self._tracks:
+            sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
+        self._tracks.clear()
 
     def __getitem__(self, watch: Watch[T]) -> Mapping[str, T]:
         self._declared(watch)
@@ -145,10 +166,7 @@ class Event:
 
     def __iter__(self) -> Iterator[Change[Any]]:
         """All changes over all watches, deletes first."""
-        for watch in self.live.deleting():
-            yield from self._deletes(watch)
-        for watch in self.live.putting():
-            yield from self._puts(watch)
+        return self._changes(None)
 
     @property
     def values(self) -> Mapping[Key, Any]:
@@ -189,32 +207,79 @@ class Event:
         names = ", ".join(map(repr, self.live.watches)) or "none"
         raise KeyError(f"{watch!r} is no watch of plugin {self.plugin}; it declares {names}")
 
-    def _changes(self, watch: Watch[Any]) -> Iterator[Change[Any]]:
-        yield from self._deletes(watch)
-        yield from self._puts(watch)
+    def _changes(self, watch: Watch[Any] | None) -> Iterator[Change[Any]]:
+        view = self._view
+        if view is None:
+            raise EventExpired
+        runs = view.runs(watch)
+        deletes = view.deletes(watch)
+        if not deletes and isinstance(runs, list):  # most calls: one loop for all of it
+            return chain(self._loop(runs), iter(self._end, None))
+        return chain.from_iterable(self._loops(deletes, runs))
 
-    def _deletes(self, watch: Watch[Any]) -> Iterator[DeleteChange[Any]]:
-        view = self.live
-        source = _Source(self, watch)
-        revision = view.revision(watch)
-        for key, applied in view.deletes(watch):
-            self.handed = key
+    def _loops(
+        self, deletes: Iterable[tuple[Watch[Any], str, Entry | None]], runs: Iterable[Run]
+    ) -> Iterator[Iterable[Change[Any]]]:
+        if deletes:
+            yield self._deletes(deletes)
+        for run in runs:
+            yield self._loop([run])
+            self._end()
+
+    def _loop(self, runs: list[Run]) -> Iterator[PutChange[Any]]:
+        """A loop that takes no step in Python, can be ended (`expire`), and tells how far it came (`handed`)."""
+        keys: Collection[str]
+        entries: Iterable[Entry]
+        applied: Iterable[Entry | None]
+        if len(runs) == 1:
+            watch, keys, entries, applied = runs[0]
+            sources = [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(keys)
+        else:
+            keys, sources, entries, applied = self._joined(runs)
+        left = iter(sources)
+        self._tracks.append((keys, sources, left))
+        self._handed = None
+        make: Callable[[str, _Source, Entry, Entry | None], PutChange[Any]] = PutChange
+        return map(make, keys, left, entries, applied)
+
+    def _joined(self, runs: list[Run]) -> tuple[list[str], list[_Source], list[Entry], list[Entry | None]]:
+        keys: list[str] = []
+        sources: list[_Source] = []
+        entries: list[Entry] = []
+        applied: list[Entry | None] = []
+        for watch, names, some, before in runs:
+            keys += names
+            sources += [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(names)
+            entries += some
+            applied += before
+        return keys, sources, entries, applied
+
+    def _end(self) -> None:
+        """An iterator kept beyond the hook raises, too, where its run ends."""
+        if self._view is None:
+            raise EventExpired
+
+    def _deletes(
+        self, deletes: Iterable[tuple[Watch[Any], str, Entry | None]]
+    ) -> Iterator[DeleteChange[Any]]:
+        source, of = None, None
+        revision = 0
+        for watch, key, applied in deletes:
+            if source is None or of is not watch:
+                source, of = self._source(watch), watch
+                revision = self.live.revision(watch)
+            self._handed = key
             yield DeleteChange(key, source, revision, applied)
-            if self._view is None:  # an iterator kept beyond the hook raises, too
-                raise EventExpired
-
-    def _puts(self, watch: Watch[Any]) -> Iterator[PutChange[Any]]:
-        source = _Source(self, watch)
-        for entry, applied in self.live.puts(watch):
-            key = self.handed = entry.key
-            yield PutChange(key, source, entry.revision, entry, applied)
             if self._view is None:
                 raise EventExpired
+
+    def _source(self, watch: Watch[Any]) -> _Source:
+        return _Source(self, watch.offset, watch.store, watch.codec.decode)
 
     def _differences(self, watch: Watch[Any], actual: Mapping[str, Any]) -> Iterator[Change[Any]]:
         view = self.live
         state = view.state(watch)
-        source = _Source(self, watch)
+        source = self._source(watch)
         directory = watch.path[: watch.offset]
         revision = view.revision(watch)
         longer = [
@@ -227,7 +292,7 @@ class Event:
             if not covers(watch.path, key) or any(covers(path, key) for path in longer):
                 continue  # no key of this watch, so its absence here says nothing
             if state.get(key) is None and not view.frozen(watch, key):
-                self.handed = key
+                self._handed = key
                 yield DeleteChange(key, source, revision, None, found)
                 self.live  # noqa: B018 - an iterator kept beyond the hook raises, too
         for entry in state:
@@ -237,9 +302,13 @@ class Event:
             value = source.decode(entry.value)
             found = actual.get(key[watch.offset :], UNSET)
             if found is UNSET or found != value:
-                self.handed = key
-                yield PutChange(key, source, entry.revision, entry, None, value, found)
+                self._handed = key
+                yield PutChange(key, source, entry, None, value, found)
                 self.live  # noqa: B018 - the same
+
+
+def _at(keys: Collection[str], position: int) -> str:
+    return next(islice(keys, position, None))
 
 
 def _addressed(key: Key | Change[Any]) -> tuple[str | None, str]:

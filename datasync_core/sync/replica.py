@@ -40,7 +40,9 @@ class Replica:
         self.buried: list[tuple[Shelf, str]] = []
         """Keys that this round deleted explicitly though they were gone already."""
         self.touched: list[Shelf] = []
-        """Shelves with a delta."""
+        """Shelves on which this round changed or renewed something."""
+        self.plain = True
+        """Whether this round was changes alone, each key once: then each shelf's ``fresh`` goes with its delta."""
         self._counts = counts  # the store numbers nothing: number each change of bytes here
         self._mark = 0
         self._auditing = False
@@ -49,7 +51,7 @@ class Replica:
     def settle(self) -> None:
         """Forget what the last round changed."""
         for shelf in self.touched:
-            shelf.delta = {}
+            shelf.settle()
         self.touched = []
         self.inferred = set()
         self.buried = []
@@ -58,6 +60,7 @@ class Replica:
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
+        self.plain = len(segments) == 1 and isinstance(segments[0], Changes) and not segments[0].cleared
         for segment in segments:
             if isinstance(segment, Changes):
                 self._change(segment)
@@ -94,52 +97,80 @@ class Replica:
             self._sweep(latest)
             if self._auditing and self._staged is not None:
                 self._staged.clear()
-        self.revision = max(self.revision, changes.revision)
-        self.streamed = max(self.streamed, changes.revision)
-        shelf_of = self.shelves.of
+        shelf_of, memo = self.shelves.of, self.shelves.memo
+        usual = not (self._counts or self._auditing or self.inferred)
+        newest = changes.revision
         for key, new in latest.items():
-            if new.revision > self.streamed:
-                self.streamed = new.revision
-            shelf = shelf_of(key)
+            if new.revision > newest:
+                newest = new.revision
+            shelf = memo.get(key) or shelf_of(key)
             if shelf is None:
                 continue
             old = shelf.entries.get(key)
+            if usual and old is not None and not new.gone and new.revision > old.revision:
+                delta = shelf.delta
+                if old.value != new.value and key not in delta and not shelf.renewed:
+                    # An update: what `_set` does, without the calls, which would cost as much again.
+                    if not delta:
+                        self.touched.append(shelf)
+                    delta[key] = old
+                    shelf.fresh.append(new)
+                    if new.error is not None:
+                        shelf.errors += 1
+                    shelf.entries[key] = new
+                    continue
             if old is not None and 0 < new.revision <= old.revision and not self._counts:
                 continue  # delivered twice
             if self._auditing and self._staged is not None and key in self._staged:
                 if self._counts or self._staged[key].revision <= new.revision:  # else the snapshot is newer
                     del self._staged[key]
             if new.gone:
-                if old is not None:
-                    self._note(shelf, key, self.shelves.remove(shelf, key))
-                else:
-                    self.buried.append((shelf, key))
-                self.inferred.discard(key)
-                self.revision = max(self.revision, new.revision)
+                self._remove(shelf, key)
             else:
                 self._set(shelf, old, new)
+        self.streamed = max(self.streamed, newest)
+        if not self._counts:
+            self.revision = max(self.revision, newest)
+
+    def _remove(self, shelf: Shelf, key: str) -> None:
+        if key in shelf.entries:
+            self._note(shelf, key, self.shelves.remove(shelf, key))
+            shelf.deletes += 1
+        else:
+            self.buried.append((shelf, key))
+        self.inferred.discard(key)
 
     def _set(self, shelf: Shelf, old: Entry | None, new: Entry) -> None:
-        same = old is not None and old.value == new.value and old.error == new.error
-        if self._counts:
-            new.revision = old.revision if same and old is not None else self.revision + 1
-        if same and old is not None:
+        key = new.key
+        if old is not None and old.value == new.value and old.error == new.error:
+            if self._counts:
+                new.revision = old.revision
             new._checked = old._checked
+            if not shelf.delta and not shelf.renewed:
+                self.touched.append(shelf)
+            if key not in shelf.delta and key not in shelf.renewed:
+                shelf.renewed[key] = old
+        else:
+            if self._counts:
+                new.revision = self.revision + 1
+            self._note(shelf, key, old)
+            shelf.fresh.append(new)
+            if new.error is not None:
+                shelf.errors += 1
         if new.revision > self.revision:
             self.revision = new.revision
-        shelf.entries[new.key] = new
+        shelf.entries[key] = new
         if self._auditing:
             new._mark = self._mark
-        self._note(shelf, new.key, old)
         if self.inferred:
-            self.inferred.discard(new.key)
+            self.inferred.discard(key)
 
     def _note(self, shelf: Shelf, key: str, old: Entry | None) -> None:
         delta = shelf.delta
-        if not delta:
+        if not delta and not shelf.renewed:
             self.touched.append(shelf)
         if key not in delta:
-            delta[key] = old
+            delta[key] = shelf.renewed.pop(key, old) if shelf.renewed else old
 
     def _drop_unseen(self) -> None:
         """Forget keys that came and went within one round: nobody can have seen them, or nobody saw them come back."""
@@ -149,7 +180,7 @@ class Replica:
                 del shelf.delta[key]
             self.buried += [(shelf, key) for key in unseen if key not in self.inferred]
             self.inferred.difference_update(unseen)
-        self.touched = [shelf for shelf in self.touched if shelf.delta]
+        self.touched = [shelf for shelf in self.touched if shelf.delta or shelf.renewed]
 
     def _read(self, entries: Sequence[Entry]) -> None:
         staged = self._staged

@@ -19,13 +19,29 @@ _MEMO = 1 << 16  # keys and directories remembered; beyond it the memo starts an
 class Shelf:
     """The entries under one path that lie under no longer one, and what changed in the current round."""
 
-    __slots__ = ("delta", "entries", "path")
+    __slots__ = ("deletes", "delta", "entries", "errors", "fresh", "path", "renewed")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.entries: dict[str, Entry] = {}
         self.delta: dict[str, Entry | None] = {}
-        """Key → the entry before this round (None: there was none)."""
+        """Key → the entry before this round (None: there was none), where the bytes changed."""
+        self.renewed: dict[str, Entry] = {}
+        """Key → the entry before this round, where the same bytes were written again."""
+        self.fresh: list[Entry] = []
+        """The new entries, in the order of ``delta``, of a round that only changes (`Replica.plain`)."""
+        self.deletes = 0
+        """How many keys this round deleted."""
+        self.errors = 0
+        """How many of the new entries cannot be read."""
+
+    def settle(self) -> None:
+        """Forget what the last round changed."""
+        self.delta = {}
+        self.fresh = []
+        self.deletes = self.errors = 0
+        if self.renewed:
+            self.renewed = {}
 
 
 class Shelves:
@@ -35,18 +51,19 @@ class Shelves:
         self.all: dict[str, Shelf] = {path: Shelf(path) for path in sorted(set(paths))}
         self._exact = {path: shelf for path, shelf in self.all.items() if not is_subtree(path)}
         self._subtrees = {path: shelf for path, shelf in self.all.items() if is_subtree(path)}
-        self._by_key: dict[str, Shelf] = {}
+        self.memo: dict[str, Shelf] = {}
+        """Where keys lie that were seen lately and are there."""
         self._by_directory: dict[str, Shelf | None] = {}
 
     def of(self, key: str) -> Shelf | None:
         """The shelf of a key, or None where nothing watches it; remembers the key while it is there."""
-        shelf = self._by_key.get(key)
+        shelf = self.memo.get(key)
         if shelf is None:
             shelf = self.find(key)
             if shelf is not None and key in shelf.entries:
-                if len(self._by_key) >= _MEMO:
-                    self._by_key.clear()
-                self._by_key[key] = shelf
+                if len(self.memo) >= _MEMO:
+                    self.memo.clear()
+                self.memo[key] = shelf
         return shelf
 
     def find(self, key: str) -> Shelf | None:
@@ -66,7 +83,7 @@ class Shelves:
 
     def remove(self, shelf: Shelf, key: str) -> Entry:
         """Take the entry of a key off its shelf, and remember the key no more."""
-        self._by_key.pop(key, None)
+        self.memo.pop(key, None)
         return shelf.entries.pop(key)
 
     def peek(self, key: str) -> Entry | None:

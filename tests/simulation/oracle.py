@@ -657,6 +657,7 @@ class Oracle:
             return answer
 
         dispatcher.report = on_report  # type: ignore[method-assign]
+        dispatcher._intake._report = on_report
         host._is_settled = on_settled  # type: ignore[method-assign]
 
 

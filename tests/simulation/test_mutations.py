@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.mutations import MUTATIONS, QUICK, ROOT, Mutation, judge
+from tests.simulation.mistakes import MUTATIONS, QUICK, Mutation
+from tests.simulation.mutations import ROOT, judge
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers
-from datasync_core.spec.event import Event, Key
+from datasync_core.spec.event import Event, Key, Run
 from datasync_core.spec.watch import Watch
 
 
@@ -56,21 +56,17 @@ class FakeView:
     def state(self, watch: Watch[Any]) -> State:
         return self.states[watch]
 
-    def deleting(self) -> tuple[Watch[Any], ...]:
-        return self.watches
+    def deletes(self, watch: Watch[Any] | None) -> Iterator[tuple[Watch[Any], str, Entry | None]]:
+        for one in self.watches if watch is None else (watch,):
+            for key, value in self.applied.get(one, {}).items():
+                if key not in self.states[one].entries:
+                    yield one, key, Entry(key, value)
 
-    def putting(self) -> tuple[Watch[Any], ...]:
-        return self.watches
-
-    def deletes(self, watch: Watch[Any]) -> Iterator[tuple[str, Entry | None]]:
-        for key, value in self.applied.get(watch, {}).items():
-            if key not in self.states[watch].entries:
-                yield key, Entry(key, value)
-
-    def puts(self, watch: Watch[Any]) -> Iterator[tuple[Entry, Entry | None]]:
-        applied = self.applied.get(watch, {})
-        for key, entry in self.states[watch].entries.items():
-            yield entry, Entry(key, applied[key]) if key in applied else None
+    def runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
+        for one in self.watches if watch is None else (watch,):
+            applied, entries = self.applied.get(one, {}), self.states[one].entries
+            before = [Entry(key, applied[key]) if key in applied else None for key in entries]
+            yield one, entries.keys(), entries.values(), before
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         return key in self.untouchable

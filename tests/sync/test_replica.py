@@ -48,7 +48,7 @@ def entries(replica: Replica, field: str) -> list[int]:
 
 
 def delta(replica: Replica) -> dict[str, Entry | None]:
-    assert all(shelf.delta for shelf in replica.touched)
+    assert all(shelf.delta or shelf.renewed for shelf in replica.touched)
     assert len(set(replica.touched)) == len(replica.touched)
     return {key: old for shelf in replica.touched for key, old in shelf.delta.items()}
 
@@ -133,13 +133,22 @@ class Model:
 
     def check_delta(self) -> None:
         noted = delta(self.replica)
+        renewed = {key: old for shelf in self.replica.touched for key, old in shelf.renewed.items()}
+        assert not noted.keys() & renewed.keys()
         for key in KEYS:
             old, new = self.before.get(key), self.replica.get(key)
-            if old is not new:
-                assert noted[key] is old
             if key in noted:
                 assert noted[key] is old
                 assert old is not None or new is not None
+            elif old is not new:
+                assert old is not None
+                assert new is not None
+                assert renewed[key] is old
+                assert old.value == new.value
+        for shelf in self.replica.touched if self.replica.plain else ():
+            there = [shelf.entries[key] for key in shelf.delta if key in shelf.entries]
+            assert list(map(id, shelf.fresh)) == list(map(id, there))
+            assert shelf.deletes == len(shelf.delta) - len(there)
         absent = {key for key in self.before if self.replica.get(key) is None}
         assert self.replica.inferred == {key for key in absent if not self.explicit.get(key)}
 

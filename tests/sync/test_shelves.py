@@ -64,7 +64,7 @@ def test_G9_what_is_remembered_is_bounded(monkeypatch) -> None:
         shelf.entries[key] = Entry(key, b"v")
         assert found.of(key) is shelf
         assert found.of(f"b{number}/x") is None
-        sizes.append(len(found._by_key) + len(found._by_directory))
+        sizes.append(len(found.memo) + len(found._by_directory))
     assert max(sizes) <= 128
 
 
@@ -72,12 +72,12 @@ def test_G9_a_key_is_remembered_only_while_it_is_there() -> None:
     found = Shelves(["a/"])
     shelf = found.of("a/1")
     assert shelf is not None
-    assert not found._by_key
+    assert not found.memo
     shelf.entries["a/1"] = entry = Entry("a/1", b"v")
     assert found.of("a/1") is shelf
-    assert "a/1" in found._by_key
+    assert "a/1" in found.memo
     assert found.remove(shelf, "a/1") is entry
-    assert not found._by_key
+    assert not found.memo
     assert not shelf.entries
 
 

@@ -1,0 +1,124 @@
+"""From the inboxes into the copies, and to those lanes that this concerns.
+
+A lane that keeps up gets the shelves that changed as `news`, the others note them in their ledgers. The deltas stay on
+the shelves until `settle`, when the round has told them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+
+from datasync_core.dispatch.lane import Lane
+from datasync_core.dispatch.news import Item
+from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.keys import shown
+from datasync_core.sync.inbox import Inbox
+from datasync_core.sync.replica import Replica
+from datasync_core.sync.shelves import Shelf
+
+in_order = attrgetter("number")
+"""Sorts lanes into DAG order."""
+
+
+class Intake:
+    """What comes into a dispatcher. Owned by its thread, but for `is_empty`."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        inboxes: Iterable[tuple[str, Inbox, Replica]],
+        delta: frozenset[str],
+        report: Callable[[Fault], None],
+    ) -> None:
+        """``lanes`` in DAG order; ``delta``: plugins that a reconnect brings only the difference."""
+        self._lanes = lanes
+        self._inboxes = list(inboxes)
+        self._delta = delta
+        self._report = report
+        self._routes: dict[Shelf, list[tuple[Lane, Item]]] = {}  # whom a shelf concerns, in DAG order
+        self._taken: list[Replica] = []  # the copies that this round changed
+        for lane in lanes:
+            for ledger in lane.ledgers.values():
+                for shelf, watch in ledger.watch_of.items():
+                    self._routes.setdefault(shelf, []).append((lane, (shelf, watch, ledger)))
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken. Any thread may ask."""
+        return all([inbox.is_empty() for _, inbox, _ in self._inboxes])
+
+    def is_read(self) -> bool:
+        """Whether each store was read, and nothing waits to be taken."""
+        return all([replica.synced and inbox.is_empty() for _, inbox, replica in self._inboxes])
+
+    def take(self) -> list[Lane]:
+        """Empty the inboxes into the copies; the lanes that this concerns, in DAG order."""
+        concerned: dict[Lane, None] = {}
+        for store, inbox, replica in self._inboxes:
+            segments = inbox.take()
+            if not segments:
+                continue
+            self._taken.append(replica)
+            before = replica.snapshots
+            replica.apply(segments)
+            if replica.went_back is not None:
+                self._report_history(store, *replica.went_back)
+            if replica.audited is not None:
+                concerned.update(dict.fromkeys(self._repair(store, replica, *replica.audited)))
+            if replica.snapshots > before > 0:
+                concerned.update(dict.fromkeys(self._plan(replica, "reconnect")))
+            self._hand_out(replica, concerned)
+            inbox.settle()
+        return sorted(concerned, key=in_order) if len(concerned) > 1 else list(concerned)
+
+    def settle(self) -> None:
+        """The round is over: forget what it changed."""
+        for replica in self._taken:
+            replica.settle()
+        self._taken.clear()
+
+    def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
+        routes, plain = self._routes, replica.plain
+        for shelf in replica.touched:
+            for lane, item in routes.get(shelf, ()):
+                if not plain or not lane.clean:
+                    lane.take_in()
+                    item[2].absorb(shelf)
+                    concerned[lane] = None
+                elif shelf.delta:
+                    items = lane.news.items
+                    if not items:
+                        concerned[lane] = None
+                    items.append(item)
+        for shelf, key in replica.buried:
+            for lane, item in routes.get(shelf, ()):
+                if not lane.clean:
+                    item[2].bury(key)
+                    concerned[lane] = None
+
+    def _report_history(self, store: str, key: str, before: int, now: int) -> None:
+        text = (
+            f"store {store}: {shown(key)} went back from revision {before} to {now}:"
+            " it has another history (a restored backup?)"
+        )
+        self._report(Fault(FaultKind.STORE_WENT_BACK, text, store=store, key=key))
+
+    def _repair(self, store: str, replica: Replica, differed: int, missed: int) -> list[Lane]:
+        """An audit was made; where the copy was wrong, those who read it are resynced."""
+        if not differed:
+            return []
+        keys = "1 key that differs" if differed == 1 else f"{differed} keys that differ"
+        text = f"store {store}: an audit found {keys} from the copy, {missed} of them older than its newest change"
+        self._report(Fault(FaultKind.AUDIT, text, store=store))
+        return self._plan(replica, "audit")
+
+    def _plan(self, replica: Replica, reason: str) -> list[Lane]:
+        watching = [
+            lane
+            for lane in self._lanes
+            if (reason == "audit" or lane.name not in self._delta)
+            and any(ledger.replica is replica for ledger in lane.ledgers.values())
+        ]
+        for lane in watching:
+            lane.plan(reason)
+        return watching

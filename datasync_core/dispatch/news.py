@@ -1,0 +1,125 @@
+"""What a plugin that keeps up is told: a round's changes, straight from the copy.
+
+Such a plugin applied just what the copy held before the round, so what the round left on the shelves is all that is
+to be told, and nothing is written down where the hook succeeds. Only where it fails, or sets a key aside, does the
+ledger take in what was told (`Lane.take_in`), and everything goes on as for any plugin that is behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from datasync_core.dispatch.call import Call, WatchState, part_of
+from datasync_core.dispatch.ledger import Ledger
+from datasync_core.model.entries import Entry
+from datasync_core.model.errors import InvalidValue
+from datasync_core.spec.event import Key, Run, State
+from datasync_core.spec.watch import Watch
+from datasync_core.sync.shelves import Shelf
+
+Item: TypeAlias = tuple[Shelf, Watch[Any], Ledger]
+
+
+class Wish(NamedTuple):
+    """What the hook said of one key: a retry, or (``rejected``) that it gives up on it."""
+
+    store: str | None
+    key: str
+    reason: str
+    delay: float | None
+    rejected: bool
+
+
+class News:
+    """One lane's untold shelves, and the view behind the event that tells them (`spec.event.View`).
+
+    The dispatcher's thread, but for `has`.
+    """
+
+    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "watches")
+
+    def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
+        self.ledgers = ledgers
+        self.watches = watches
+        self.one_store = len(ledgers) <= 1
+        self.raw = all(watch.codec.raw for watch in watches)
+        self.items: list[Item] = []
+        """Shelf, the watch that decides there, and its ledger, of each shelf whose delta is not told."""
+        self.said: list[Wish] = []
+        """What the hook said of single keys."""
+
+    def has(self, ledger: Ledger, key: str) -> bool:
+        """Whether a change of a key is not told yet. Any thread may ask."""
+        return any(of is ledger and key in shelf.delta for shelf, _, of in tuple(self.items))
+
+    def is_usual(self, *, deletes: bool) -> bool:
+        """Whether every value decodes, and (unless ``deletes``) nothing is to be deleted."""
+        for shelf, watch, ledger in self.items:
+            if shelf.errors or (shelf.deletes and not deletes):
+                return False
+            if not self.raw:
+                codec, bit = watch.codec, ledger.bits[watch]
+                try:
+                    for entry in shelf.fresh:
+                        if not entry._checked & bit:
+                            codec.check(entry, bit)
+                except InvalidValue:
+                    return False
+        return True
+
+    def repeat(self, call: Call) -> None:
+        """Say again, to a call, what the hook said of single keys."""
+        for store, key, reason, delay, rejected in self.said:
+            if rejected:
+                call.reject(store, key, reason)
+            else:
+                call.retry(store, key, reason, delay)
+        self.said.clear()
+
+    # What an event asks
+
+    @property
+    def invalid(self) -> Mapping[Key, str]:
+        return {}
+
+    @property
+    def held(self) -> Mapping[Key, str]:
+        return {}
+
+    def state(self, watch: Watch[Any]) -> State:
+        return WatchState(self.ledgers[watch.store], watch, {})
+
+    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
+        found: list[tuple[Watch[Any], str, Entry | None]] = []
+        for shelf, of, _ in self.items:
+            if shelf.deletes and (watch is None or watch is of):
+                entries = shelf.entries
+                found += [(of, key, old) for key, old in shelf.delta.items() if key not in entries]
+        return found
+
+    def runs(self, watch: Watch[Any] | None) -> list[Run]:
+        found: list[Run] = []
+        for shelf, of, _ in self.items:
+            if watch is None or watch is of:
+                delta = shelf.delta
+                if not shelf.deletes:
+                    found.append((of, delta.keys(), shelf.fresh, delta.values()))
+                elif shelf.fresh:
+                    keys = [entry.key for entry in shelf.fresh]
+                    found.append((of, keys, shelf.fresh, [delta[key] for key in keys]))
+        return found
+
+    def frozen(self, watch: Watch[Any], key: str) -> bool:
+        return False
+
+    def revision(self, watch: Watch[Any]) -> int:
+        return self.ledgers[watch.store].replica.revision
+
+    def retry(self, store: str | None, key: str, reason: str, delay: float | None) -> None:
+        part_of(self.ledgers, store, key)
+        self.said.append(Wish(store, key, reason, delay, rejected=False))
+
+    def reject(self, store: str | None, key: str, reason: str) -> None:
+        part_of(self.ledgers, store, key)
+        self.said.append(Wish(store, key, reason, None, rejected=True))

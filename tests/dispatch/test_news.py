@@ -1,0 +1,164 @@
+"""A plugin that keeps up is told straight from the copy, and nothing of the rules is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from datasync_core import Change, Event, Reject, Watch, hookimpl
+from datasync_core.dispatch.attempts import Patience
+from datasync_core.model.errors import EventExpired
+from datasync_core.testing import Harness
+from tests.dispatch.recording import Recording
+
+TRY_SOON = Patience(first=1, most=1)
+
+
+def behind(harness: Harness, plugin: str) -> set[str]:
+    """The keys that a plugin's ledger remembers."""
+    return {key for ledger in harness._lanes[plugin].ledgers.values() for key in ledger.behind}
+
+
+def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger():
+    seen: list[set[str]] = []
+
+    class Looking(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            seen.append(behind(harness, "p"))
+
+    harness = Harness(p=Looking("a/"))
+    harness.put("a/1", "x")
+    harness.commit({"a/1": "y", "a/2": "z"})
+    harness.delete("a/2")
+    assert seen == [set(), set(), set()]
+    assert harness._lanes["p"].clean
+    assert harness.calls[-1].changes == [("DELETE", "a/2", None, "z")]
+
+
+def test_G7_what_a_failed_call_was_told_is_pending_and_told_again():
+    plugin = Recording("a/")
+    harness = Harness(patience=TRY_SOON, p=plugin)
+    harness.put("a/1", "x")
+    plugin.fail = [ValueError("no")]
+    harness.commit({"a/1": "y", "a/2": "z"})
+    assert behind(harness, "p") == {"a/1", "a/2"}
+    assert not harness._lanes["p"].clean
+    harness.put("a/1", "x")  # back to what was applied: uncertain all the same
+    harness.advance(2)
+    assert harness.calls[-1].changes == [("UPDATE", "a/1", "x", "x"), ("CREATE", "a/2", "z", None)]
+    assert harness._lanes["p"].clean
+
+
+def test_a_reject_out_of_a_call_waits_for_a_change():
+    plugin = Recording("a/")
+    harness = Harness(patience=TRY_SOON, p=plugin)
+    plugin.fail = [Reject("never")]
+    harness.put("a/1", "x")
+    calls = len(harness.calls)
+    harness.advance(10)
+    assert len(harness.calls) == calls
+    harness.put("a/2", "x")
+    assert [change.key for change in harness.calls[-1].changes] == ["a/1", "a/2"]
+
+
+def test_a_key_that_failed_alone_is_set_aside_and_the_rest_is_applied():
+    plugin = Recording("a/")
+    harness = Harness(patience=TRY_SOON, p=plugin)
+    harness.put("a/1", "x")
+    plugin.fail_on = {"a/1": ValueError("no")}
+    harness.commit({"a/1": "y", "a/2": "z"})
+    assert behind(harness, "p") == {"a/1"}
+    plugin.fail_on = {}
+    harness.advance(2)
+    assert harness.calls[-1].changes == [("UPDATE", "a/1", "y", "x")]
+
+
+def test_an_invalid_value_among_others_is_alone_in_not_being_told():
+    harness = Harness(p=Recording("a/", type=int))
+    harness.put("a/1", "1")
+    harness.commit({"a/1": "no number", "a/2": "2"})
+    assert harness.calls[-1].changes == [("CREATE", "a/2", 2, None)]
+    assert harness.calls[-1].values == {"a/1": 1, "a/2": 2}
+
+
+def test_the_fault_names_the_key_that_was_handed_out_last():
+    class Fails(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            for number, _ in enumerate(event):
+                if number == 1:
+                    raise ValueError("no")
+
+    harness = Harness(p=Fails("a/"))
+    harness.commit({"a/1": "x", "a/2": "x", "a/3": "x"})
+    assert "failed at a/2: " in harness.faults()[-1]
+
+
+class Keeping:
+    """Keeps an iterator and a change beyond its hook."""
+
+    def __init__(self) -> None:
+        self.watches = [Watch("a/", str), Watch("b/", str)]
+        self.kept: Iterator[Change[Any]] = iter(())
+        self.change: Change[str] | None = None
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.on_change(event)
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self.kept = iter(event)
+        self.change = next(self.kept, None)
+
+
+@pytest.mark.parametrize(
+    "keys", [["a/1", "a/2", "a/3"], ["a/1", "b/1", "b/2"]], ids=["one watch", "two watches"]
+)
+def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys):
+    plugin = Keeping()
+    harness = Harness(p=plugin)
+    harness.commit(dict.fromkeys(keys, "x"))
+    assert plugin.change is not None
+    with pytest.raises(EventExpired):
+        next(plugin.kept)
+    with pytest.raises(EventExpired), plugin.change:
+        raise ValueError("too late to set this key aside")
+
+
+def test_a_gate_that_closes_within_the_round_keeps_the_dependent_from_being_told():
+    low = Recording("low/")
+    harness = Harness(patience=TRY_SOON, low=low, high=Recording("high/", requires=["low"]))
+    harness.commit({"low/1": "x", "high/1": "x"})
+    low.fail = [ValueError("no")]
+    harness.commit({"low/1": "y", "high/1": "y"})
+    assert harness.calls[-1].plugin == "low"
+    assert behind(harness, "high") == {"high/1"}
+    harness.advance(2)
+    assert [call.plugin for call in harness.calls[-2:]] == ["low", "high"]
+
+
+def test_deletes_of_a_required_plugin_still_go_back():
+    harness = Harness(low=Recording("low/"), high=Recording("high/", requires=["low"]))
+    harness.commit({"low/1": "x", "high/1": "x"})
+    del harness.calls[:]
+    harness.commit({"low/1": None, "low/2": "x", "high/1": None})
+    told = [(call.plugin, [change.key for change in call.changes]) for call in harness.calls]
+    assert told == [("low", ["low/2"]), ("high", ["high/1"]), ("low", ["low/1"])]
+
+
+def test_the_same_bytes_again_end_a_rejection_and_are_told_to_nobody_else():
+    class Rejecting(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            for change in event.changes(self.watch):
+                event.reject(change, "no")
+
+    harness = Harness(p=Rejecting("a/"), q=Recording("a/"))
+    harness.put("a/1", "x")
+    del harness.calls[:]
+    harness.put("a/1", "x")
+    assert [(call.plugin, call.changes) for call in harness.calls] == [("p", [("CREATE", "a/1", "x", None)])]
