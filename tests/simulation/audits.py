@@ -52,7 +52,8 @@ class Audits:
 
     def may_differ(self) -> set[str]:
         """Keys in which the copy need not equal the store."""
-        return self._store.untold(self._reader.place)
+        unknown = self._store.removed(self._reader.streamed)  # a snapshot cannot show when they went
+        return self._store.untold(self._reader.place) | unknown
 
     def is_reliable(self, keys: Iterable[str]) -> bool:
         """Whether the stream will tell of what is written now.
@@ -64,4 +65,4 @@ class Audits:
 
     def is_true(self) -> bool:
         """Whether nothing was changed in silence since the copy was last read as a whole."""
-        return not self._store.lost(self._reader.place)
+        return not self._store.lost(self._reader.place) and not self._store.removed(self._reader.streamed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from datasync_core.model.entries import Batch, Entry
+from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, Inbox, Mark, Segment
 from tests.simulation.store import SimulatedStore
 
@@ -18,6 +18,8 @@ class Whole:
     """The end of a snapshot that began at a place in the log, in one of the store's histories."""
 
     place: int
+    streamed: int
+    """Where the stream was then, which an audit hears on."""
     epoch: int
 
 
@@ -36,6 +38,8 @@ class Reader:
         """Keys that the last segments wrote, perhaps with the bytes they had."""
         self.place = 0
         """Where the last whole snapshot began in the log: what it does not show the stream had to tell."""
+        self.streamed = 0
+        """Where the stream was then: what it told after that may be older than the snapshot."""
         self.epoch = 0
         """In which of the store's histories that was."""
         self.whole = False
@@ -55,9 +59,10 @@ class Reader:
             elif isinstance(said, Whole):
                 if self._auditing:
                     self.found.append((self.place, self._compare(known)))
-                else:  # it replaces what audits before it found
+                else:  # it replaces what audits before it found, and what was said before it
                     self.whole, self.found = True, []
-                self.place, self.epoch = said.place, said.epoch
+                    self.written.clear()
+                self.place, self.streamed, self.epoch = said.place, said.streamed, said.epoch
                 known, self._staged, self._auditing = self._staged, {}, False
                 self.explicit.difference_update(known)
                 self.written.intersection_update(known)
@@ -87,14 +92,19 @@ class Reader:
                 continue  # delivered twice
             if change.gone:
                 for one in both:
-                    one.pop(key, None)
+                    if self._is_newer(change, one):
+                        one.pop(key, None)
                 self.explicit.add(key)
                 self.written.discard(key)
             else:
                 for one in both:
-                    one[key] = (change.value.decode(), change.revision)
+                    if self._is_newer(change, one):
+                        one[key] = (change.value.decode(), change.revision)
                 self.explicit.discard(key)
                 self.written.add(key)
+
+    def _is_newer(self, change: Entry | Gone, known: Known) -> bool:
+        return self._counts or change.key not in known or known[change.key][1] <= change.revision
 
     def listen(self, inbox: Inbox) -> None:
         """Hear what the reflector says, before the inbox makes less of it."""
@@ -107,12 +117,15 @@ class Reader:
             inbox.take,
         )
         said: list[Batch | Mark | Whole | list[Entry]] = []
+        streamed = 0
 
         def on_put(batch: Batch) -> None:
             put(batch)
             said.append(Batch(list(batch.changes), batch.cleared))
 
         def on_begin(*, audit: bool = False) -> None:
+            nonlocal streamed
+            streamed = self._store.streamed()
             begin(audit=audit)
             said.append(AUDIT if audit else BEGIN)
 
@@ -122,7 +135,7 @@ class Reader:
 
         def on_complete() -> None:
             complete()
-            said.append(Whole(self._store.begun, self._store.begun_in))
+            said.append(Whole(self._store.begun, streamed, self._store.begun_in))
 
         def on_abort() -> None:
             abort()

@@ -148,6 +148,15 @@ class SimulatedStore(Transport):
                 return place
         return len(self.log)
 
+    def streamed(self) -> int:
+        """Where in the log the oldest subscription is."""
+        return min((one._place for one in self.subscriptions if one._following), default=len(self.log))
+
+    def removed(self, place: int) -> set[str]:
+        """Keys that were removed in silence from a place in the log on."""
+        silent = [record.changes for record in self.log[place:] if record.silent]
+        return {key for changes in silent for key, value in changes.items() if value is None}
+
     def lost(self, place: int) -> set[str]:
         """Keys that were changed in silence from a place in the log on."""
         return {key for record in self.log[place:] if record.silent for key in record.changes}
