@@ -1,0 +1,212 @@
+"""Small updates of known keys: W1 in batches of a hundred, W2 one by one, W5 with ten thousand watches.
+
+The inbox, the replica, the ledgers and the dispatcher are the host's own; what is left out is the thread that reads
+a store, so that each batch is a round and every delivery is counted. The floor keeps a dictionary, makes one event
+with slots an update and calls the hooks itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, frozen
+
+from benchmarks.sides import ROUNDS, Goal, Result, best
+from datasync_core import Event, Watch
+from datasync_core.dispatch.attempts import Patience
+from datasync_core.dispatch.dispatcher import Dispatcher
+from datasync_core.dispatch.wiring import Binding, wire
+from datasync_core.model.entries import Batch, Entry
+from datasync_core.model.runtime import RealRuntime
+from datasync_core.plugins.plugin import Plugin
+
+UPDATES = 200_000
+KEYS = 10_000
+PLUGINS = 10
+EACH = 3
+"""Plugins that a key concerns."""
+VALUE = b"x" * 100
+DOCUMENT = b'{"name": "%06d", "mtu": 1500, "enabled": true, "addresses": ["10.0.0.1/24", "10.0.1.1/24"], "zone": "a"}'
+
+
+@frozen
+class Interface:
+    """What the values of W1t are decoded into."""
+
+    name: str
+    mtu: int
+    enabled: bool
+    addresses: list[str]
+    zone: str
+
+
+def key(number: int) -> str:
+    """The name of one of the keys."""
+    return f"cfg/r{number % 17}/app{number % 100}/ifaces/obj{number:06d}"
+
+
+def updates(count: int, *, document: bool = False) -> list[Entry]:
+    """Fresh entries, as a transport hands them over: a stride over the keys, each value new."""
+    made = []
+    for number in range(count):
+        which = number * 7919 % KEYS
+        value = DOCUMENT % (number + 1) if document else VALUE[:-6] + b"%06d" % (number % 1_000_000)
+        made.append(Entry(key(which), value, number + KEYS + 1))
+    return made
+
+
+class Counting:
+    """A plugin that counts what it is told."""
+
+    def __init__(self, watches: Sequence[Watch[Any]], *, decode: bool) -> None:
+        self.watches = watches
+        self.decode = decode
+        self.count = 0
+
+    def on_resync(self, event: Event) -> None:
+        """Take the state as it is."""
+
+    def on_change(self, event: Event) -> None:
+        """Count, and look at each value if asked to."""
+        if self.decode:
+            for change in event:
+                change.value  # noqa: B018 - decoded when asked for
+                self.count += 1
+        else:
+            for _ in event:
+                self.count += 1
+
+
+def plugins(watches: int, type_: Any, *, decode: bool) -> list[Counting]:
+    """The plugins: 17 subtrees of three plugins each, and as many other watches as are wanted."""
+    paths: list[list[str]] = [[] for _ in range(PLUGINS)]
+    for group in range(17):
+        for shift in range(EACH):
+            paths[(group + shift) % PLUGINS].append(f"cfg/r{group}/")
+    for number in range(max(watches - 17 * EACH, 0)):
+        paths[number % PLUGINS].append(f"other/{number}/")
+    return [Counting([Watch(path, type_) for path in mine], decode=decode) for mine in paths]
+
+
+class Driven:
+    """A dispatcher with plugins in sync, and one store's inbox."""
+
+    def __init__(self, counting: Sequence[Counting], *, document: bool = False) -> None:
+        runtime = RealRuntime()
+        doorbell = runtime.doorbell()
+        self.dispatcher = Dispatcher(runtime, doorbell)
+        made = [
+            Plugin(f"p{number}", tuple(one.watches), on_resync=one.on_resync, on_change=one.on_change)
+            for number, one in enumerate(counting)
+        ]
+        context: Any = None
+        bound = Binding({"main": "main"}, context, Patience())
+        wiring = wire(self.dispatcher, runtime, doorbell, made, lambda plugin: bound, {})
+        self.inbox = wiring.feeds["main"].inbox
+        value = DOCUMENT % 0 if document else VALUE
+        self.inbox.begin()
+        self.inbox.chunk([Entry(key(number), value, number + 1) for number in range(KEYS)])
+        self.inbox.complete()
+        self.dispatcher.turn()
+        assert all(str(state.state) == "in_sync" for state in self.dispatcher.states.values())
+
+
+def ours(count: int, batch: int, *, watches: int = 100, type_: Any = bytes, decode: bool = False) -> float:
+    """Seconds for so many updates, batch by batch, each a round."""
+    counting = plugins(watches, type_, decode=decode)
+    driven = Driven(counting, document=decode)
+    entries = updates(count, document=decode)
+    batches = [Batch(entries[start : start + batch]) for start in range(0, count, batch)]
+    put, turn = driven.inbox.put, driven.dispatcher.turn
+    began = time.perf_counter()
+    for one in batches:
+        put(one)
+        turn()
+    seconds = time.perf_counter() - began
+    told = sum(one.count for one in counting)
+    assert told == EACH * count, told
+    return seconds
+
+
+@define
+class Seen:
+    """The floor's event."""
+
+    key: str
+    entry: Entry
+    previous: Entry | None
+
+
+class Floor:
+    """The floor's plugin."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_event(self, event: Seen) -> None:
+        """Count."""
+        self.count += 1
+
+
+class DecodingFloor(Floor):
+    """The floor's plugin that looks at each value."""
+
+    def __init__(self) -> None:
+        import msgspec
+
+        super().__init__()
+        self.decode = msgspec.json.Decoder(Interface).decode
+
+    def on_event(self, event: Seen) -> None:
+        """Decode and count."""
+        self.decode(event.entry.value)
+        self.count += 1
+
+
+def floor(count: int, *, decode: bool = False) -> float:
+    """Seconds of the least code that does the same: one thread, a dictionary, an event with slots, the calls."""
+    made = [DecodingFloor() if decode else Floor() for _ in range(PLUGINS)]
+    routes = {
+        f"r{group}": [made[(group + shift) % PLUGINS].on_event for shift in range(EACH)]
+        for group in range(17)
+    }
+    value = DOCUMENT % 0 if decode else VALUE
+    known = {key(number): Entry(key(number), value, number + 1) for number in range(KEYS)}
+    route_of = {name: routes[name.split("/")[1]] for name in known}
+    entries = updates(count, document=decode)
+    began = time.perf_counter()
+    for entry in entries:
+        name = entry.key
+        previous = known.get(name)
+        known[name] = entry
+        event = Seen(name, entry, previous)
+        for hook in route_of[name]:
+            hook(event)
+    seconds = time.perf_counter() - began
+    assert sum(one.count for one in made) == EACH * count
+    return seconds
+
+
+def w1(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+    """Batches of a hundred."""
+    mine, other = best(lambda: ours(count, 100), lambda: floor(count), rounds=rounds)
+    what = f"{count} updates in batches of 100, 10 plugins, 100 watches"
+    return Result("W1", what, mine, other, "s", Goal(1.6))
+
+
+def w1t(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+    """The same with values decoded into an attrs class."""
+    mine, other = best(
+        lambda: ours(count, 100, type_=Interface, decode=True),
+        lambda: floor(count, decode=True),
+        rounds=rounds,
+    )
+    return Result("W1t", "W1 with values decoded into an attrs class", mine, other, "s", Goal(1.8))
+
+
+def w2(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+    """One by one."""
+    mine, other = best(lambda: ours(count, 1), lambda: floor(count), rounds=rounds)
+    return Result("W2", "W1 in batches of 1", mine, other, "s", Goal(3.5))
