@@ -221,12 +221,16 @@ def test_paths_that_are_keys_alone_need_no_walk(redis_server: Redis, client: Any
     assert asked["cmdstat_mget"]["calls"] == 2
 
 
-@pytest.mark.parametrize("hashes", [False, True])
+PARTS = tuple(Subtree(f"p/g{group}/{part}") for group in range(2) for part in "cn0123456789")
+"""Prefixes, each of which gets the names of its keys in a push of its own."""
+
+
+@pytest.mark.parametrize(("hashes", "paths"), [(False, ("p/",)), (True, ("p/",)), (False, PARTS)])
 def test_a_transaction_is_whole_whatever_else_is_written(
-    redis_server: Redis, client: Any, mirror: Made, hashes: bool
+    redis_server: Redis, client: Any, mirror: Made, hashes: bool, paths: tuple[str, ...]
 ) -> None:
     """Each writes a counter with new keys and takes old ones away; another one writes single keys without a pause."""
-    copy = mirror()
+    copy = mirror(*paths)
     ended = threading.Event()
     last: dict[str, int] = {}
 
@@ -263,7 +267,7 @@ def test_a_transaction_is_whole_whatever_else_is_written(
             copy.poll(0.05)
             _is_whole(copy)
             if random.random() < 0.02:
-                fresh = mirror()
+                fresh = mirror(*paths)
                 _is_whole(fresh)
                 fresh.subscription.close()
     finally:

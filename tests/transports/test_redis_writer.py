@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
+from datasync_core.cli.reading import read
 from datasync_core.plugins.transports import make_transport
+from datasync_core.sync.store import Store
 from datasync_core.transport import Conflict, ConnectionLost, StoreError, Transport, Unsupported, Url, Writer
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
@@ -70,6 +72,16 @@ def test_a_conflict_writes_nothing_and_leaves_the_writer_as_it_was(
     writer.commit([Put("p/a", b"4"), Delete("p/h")], expect=expect)
     assert client.get("p/a") == b"4"
     assert client.exists("p/h") == 0
+
+
+def test_the_revision_that_get_shows_is_what_put_expects(
+    client: Any, transport: Transport, writer: Writer
+) -> None:
+    client.set("p/a", "1")
+    [entry] = read(Store("main", transport), "p/a")
+    writer.commit([Put("p/a", b"2")], expect={"p/a": entry.revision})
+    with pytest.raises(Conflict):
+        writer.commit([Put("p/a", b"3")], expect={"p/a": entry.revision})
 
 
 def test_of_many_who_count_with_what_is_expected_none_is_lost(
