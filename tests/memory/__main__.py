@@ -55,19 +55,19 @@ CASES: Mapping[str, Case] = {
     "hung-in-a-change": Case(_plain(cases.hung_in_a_change), 5_000_000, 100_000),
     "hung-over-reconnects": Case(_plain(cases.hung_over_reconnects), 5_000_000, 100_000),
     "hung-over-audits": Case(_plain(cases.hung_over_audits), 5_000_000, 100_000),
-    "store-that-breaks": Case(_plain(cases.store_that_breaks), 200_000, 1500),
+    "store-that-breaks": Case(_plain(cases.store_that_breaks), 50_000, 1500),
     "hook-that-fails-on-each-new-key": Case(
-        _plain(cases_of_faults.hook_that_fails_on_each_new_key), 1_000_000, 50_000
+        _plain(cases_of_faults.hook_that_fails_on_each_new_key), 500_000, 50_000
     ),
     "hook-that-always-fails": Case(
         lambda gauge, short: cases_of_faults.hook_that_always_fails(gauge, 500 if short else 10_000),
-        300_000,
+        100_000,
         50_000,
     ),
-    "keys-that-fail-alone": Case(_plain(cases_of_faults.keys_that_fail_alone), 500_000, 8000),
-    "values-that-do-not-decode": Case(_plain(cases_of_faults.values_that_do_not_decode), 1_000_000, 50_000),
+    "keys-that-fail-alone": Case(_plain(cases_of_faults.keys_that_fail_alone), 200_000, 8000),
+    "values-that-do-not-decode": Case(_plain(cases_of_faults.values_that_do_not_decode), 500_000, 50_000),
     "reporter": Case(_plain(cases_of_faults.reporter), 1_000_000, 10_000),
-    "publisher": Case(_plain(cases_of_faults.publisher), 1_000_000, 8000),
+    "publisher": Case(_plain(cases_of_faults.publisher), 350_000, 8000),
     "conversations": Case(_folder(cases_of_faults.conversations), 10_000, 3000),
 }
 
