@@ -1,7 +1,7 @@
 """Reading nodes, many at a time: a tree from its roots down, or those that events have named.
 
-How many go into one request follows from the answers: about a megabyte at once, so that neither side has to hold
-more, and never so many names that a server with a small ``jute.maxbuffer`` would hang up.
+A server makes the whole answer in its memory, so a request asks for no more than it can be expected to bear: values
+are taken to be as large as those that were seen in the same directory, and where none were, for large.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from kazoo.protocol.serialization import Exists
 from datasync_core.transport import Misconfigured
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.nodes import NO_AUTH, NO_NODE, Found, Node, decode, hidden
-from datasync_transports.zookeeper.requests import GET_CHILDREN, GET_DATA, MultiRead, Reply
+from datasync_transports.zookeeper.requests import GET_CHILDREN, GET_DATA, MultiRead, Operation, Reply
 from datasync_transports.zookeeper.session import Session
 
 AT_ONCE = 500
 """Operations in one request at most."""
-_ANSWER = 1_000_000  # bytes of an answer that are aimed at
-_REQUEST = 100_000  # bytes of names in a request at most
-_FIRST = 100  # operations before anything is known of sizes
+_ANSWER = 2_000_000  # bytes that an answer is expected to have at most
+_REQUEST = (
+    100_000  # bytes of names in a request at most: a server takes no more than its jute.maxbuffer (1 MB)
+)
+_UNKNOWN = 64_000  # bytes that a value is taken for, where nothing is known of its directory
+_STAT = 80  # and what comes with it
+_NAME = 40  # and the name of a child
+_DIRECTORIES = 10_000  # whose sizes are remembered
 _AHEAD = 2  # requests on their way at once
-
-Operation = tuple[int, str]
 
 
 class Seen(NamedTuple):
@@ -46,7 +49,7 @@ class Reader:
         self._session = session
         self._on_event = on_event
         self._covered = covered
-        self._count = _FIRST
+        self._sizes: dict[str, tuple[int, int]] = {}  # by directory: bytes and number of the values seen
 
     def tree(
         self, roots: Iterable[str], alone: Iterable[str], leads: Callable[[str], bool]
@@ -58,19 +61,19 @@ class Reader:
         """
         tops = frozenset(roots)
         single = frozenset(alone)
-        todo: deque[Operation] = deque((GET_DATA, path) for path in [*tops, *single])
+        todo: deque[Operation] = deque((GET_DATA, path, 0) for path in [*tops, *single])
         for reply in self._pipeline(todo):
             part: list[Seen] = []
             refused: list[str] = []
-            for (_, path), found in self._results(reply):
+            for path, found in self._results(reply):
                 if isinstance(found, list):
                     base = path if path != "/" else ""
                     children = (f"{base}/{name}" for name in found)
-                    todo.extend((GET_DATA, child) for child in children if leads(child))
+                    todo.extend((GET_DATA, child, 0) for child in children if leads(child))
                 elif isinstance(found, Node):
                     part.append(Seen(path, found, False))
                     if found.children and path not in single:
-                        todo.append((GET_CHILDREN, path))
+                        todo.append((GET_CHILDREN, path, found.children))
                 elif found == NO_AUTH:
                     refused.append(path)
             for seen in self._hidden(refused):
@@ -87,11 +90,11 @@ class Reader:
 
     def nodes(self, paths: Iterable[str]) -> list[Seen]:
         """These nodes, whether there or not; one request, hence one moment, for as many as fit into one."""
-        todo: deque[Operation] = deque((GET_DATA, path) for path in paths)
+        todo: deque[Operation] = deque((GET_DATA, path, 0) for path in paths)
         seen: list[Seen] = []
         refused: list[str] = []
         for reply in self._pipeline(todo):
-            for (_, path), found in self._results(reply):
+            for path, found in self._results(reply):
                 if isinstance(found, Node):
                     seen.append(Seen(path, found, False))
                 elif found == NO_AUTH:
@@ -116,29 +119,38 @@ class Reader:
             reply = sent.popleft()
             self._session.wait(reply, self._on_event)
             self._covered(reply)
-            self._learn(reply)
             yield reply
 
     def _request(self, todo: deque[Operation]) -> MultiRead:
         operations: list[Operation] = []
-        size = 0
-        while todo and len(operations) < self._count:
-            size += len(todo[0][1]) * 2 + 16
-            if size > _REQUEST and operations:
+        names = answer = 0
+        while todo and len(operations) < AT_ONCE:
+            kind, path, children = todo[0]
+            names += len(path) * 2 + 16
+            answer += self._expected(path) if kind == GET_DATA else children * _NAME
+            if operations and (names > _REQUEST or answer > _ANSWER):
                 break
             operations.append(todo.popleft())
         return MultiRead(operations)
 
-    def _learn(self, reply: Reply) -> None:
-        each = len(reply.value[0]) // len(reply.request.operations) + 1
-        self._count = max(1, min(AT_ONCE, 2 * self._count, _ANSWER // each))
+    def _expected(self, path: str) -> int:
+        """How many bytes a value is taken for."""
+        seen = self._sizes.get(path[: path.rfind("/")])
+        return _UNKNOWN if seen is None else seen[0] // seen[1]
 
-    def _results(self, reply: Reply) -> Iterator[tuple[Operation, Found]]:
+    def _results(self, reply: Reply) -> Iterator[tuple[str, Found]]:
         operations = reply.request.operations
-        for operation, found in zip(operations, decode(reply.value, len(operations)), strict=True):
-            if isinstance(found, int) and found not in (NO_NODE, NO_AUTH):
+        sizes = self._sizes
+        if len(sizes) > _DIRECTORIES:
+            sizes.clear()
+        for (_, path, _), found in zip(operations, decode(reply.value, len(operations)), strict=True):
+            if isinstance(found, Node):
+                directory = path[: path.rfind("/")]
+                total, count = sizes.get(directory, (0, 0))
+                sizes[directory] = (total + len(found.data) + _STAT, count + 1)
+            elif isinstance(found, int) and found not in (NO_NODE, NO_AUTH):
                 raise failures.meaning(self._session.place, _error(found))
-            yield operation, found
+            yield path, found
 
 
 def _error(number: int) -> BaseException:

@@ -31,6 +31,9 @@ _END = _HEADER.pack(-1, True, -1)
 _EVENT = Struct("!iii")  # type, state, length of the path
 _CHILDREN_CHANGED = 4
 
+Operation = tuple[int, str, int]
+"""What is read of which node, and how many children that is expected to have."""
+
 
 @dataclass(frozen=True, slots=True)
 class AddWatch:
@@ -52,11 +55,11 @@ class AddWatch:
 class MultiRead:
     """Read many nodes, or lists of children, at one moment (ZooKeeper 3.6). The answer stays in bytes."""
 
-    operations: Sequence[tuple[int, str]]
+    operations: Sequence[Operation]
     type: ClassVar[int] = 22
 
     def serialize(self) -> bytes:
-        parts = [_HEADERS[kind] + _text(path) + b"\0" for kind, path in self.operations]
+        parts = [_HEADERS[kind] + _text(path) + b"\0" for kind, path, _ in self.operations]
         return b"".join(parts) + _END
 
     @staticmethod

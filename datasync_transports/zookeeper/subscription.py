@@ -48,12 +48,19 @@ class ZookeeperSubscription(Subscription):
             self._opened = True
             self._arm()
         watched = self._watched
-        for part in self._reader.tree(watched.trees, watched.alone, watched.leads):
-            entries = [entry for seen in part if (entry := self._entry(seen)) is not None]
-            if entries:
-                yield entries
+        parts = [
+            [entry for seen in part if (entry := self._entry(seen)) is not None]
+            for part in self._reader.tree(watched.trees, watched.alone, watched.leads)
+        ]
+        late, _ = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
         self._complete = True
         self._heard = time.monotonic()
+        known = {watched.key(path) for path in late}
+        for part in parts:
+            if entries := [entry for entry in part if entry.key not in known] if known else part:
+                yield entries
+        if entries := [entry for seen in late.values() if (entry := self._entry(seen)) is not None]:
+            yield entries
 
     def poll(self, timeout: float) -> Batch | None:
         self._session.check()
@@ -65,9 +72,10 @@ class ZookeeperSubscription(Subscription):
         while True:
             self._collect(deadline)
             if self._dirty:
-                batch = self._catch_up()
-                if batch is not None:
-                    return batch
+                told, moment = self._catch_up()
+                changes = list(self._changes(told, moment))
+                if changes:
+                    return Batch(changes)
             if self._woken or time.monotonic() >= deadline:
                 self._woken = False
                 return None
@@ -111,17 +119,18 @@ class ZookeeperSubscription(Subscription):
             elif now >= beat:
                 self._beat(Exists(self._watched.top, None))
 
-    def _catch_up(self) -> Batch | None:
-        """What became of the nodes with events: the state of one moment, unless the writers are too fast for that.
+    def _catch_up(self) -> tuple[dict[str, Seen], int]:
+        """What became of the nodes with events, and when: together with what was told before, the state of one moment.
 
         After each answer some nodes may be left whose events came before it. Where none is, the answers show its
         moment. Else those are read in turn, and if none of them had another event meanwhile, they still are as
-        they were at that moment, so it is complete, too. Else all is read again at once.
+        they were at that moment, so it is complete, too. Else all is read again at once. (Writers that are too fast
+        for that are told as far as they have come.)
         """
         told: dict[str, Seen] = {}
-        moment = 0
+        moment = self._moment
         self._since.clear()
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if self._dirty else 0):
             self._read(told, self._dirty)
             moment = self._moment
             if not self._dirty:
@@ -133,14 +142,16 @@ class ZookeeperSubscription(Subscription):
                 break
             if len(told) + len(self._dirty) <= AT_ONCE:
                 self._dirty.update(dict.fromkeys(told))
-        changes: list[Entry | Gone] = []
+        top = told.get(self._watched.top)
+        if top is not None and top.node is None:
+            raise ConnectionLost(f"{self._place}: {self._place.root} was removed")
+        return told, moment
+
+    def _changes(self, told: dict[str, Seen], moment: int) -> Iterator[Entry | Gone]:
         for seen in told.values():
-            if seen.node is None and seen.path == self._watched.top and self._place.root:
-                raise ConnectionLost(f"{self._place}: {self._place.root} was removed")
             key = self._watched.key(seen.path)
             if key is not None:
-                changes.append(self._entry(seen) or Gone(key, moment))
-        return Batch(changes) if changes else None
+                yield self._entry(seen) or Gone(key, moment)
 
     def _read(self, told: dict[str, Seen], paths: Iterable[str]) -> None:
         told.update((seen.path, seen) for seen in self._reader.nodes([*paths]))
@@ -155,7 +166,7 @@ class ZookeeperSubscription(Subscription):
         self._moment = reply.zxid
         dirty = self._dirty
         if dirty:
-            for kind, path in reply.request.operations:
+            for kind, path, _ in reply.request.operations:
                 if kind == GET_DATA:
                     dirty.pop(path, None)
 

@@ -11,7 +11,9 @@ import pytest
 from datasync_core.transport import Transport, Url
 from datasync_transports.memory import MemoryTransport
 from datasync_transports.sqlite import SqliteTransport
+from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import Store
+from tests.transports.zookeepers import Zoo
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -38,3 +40,13 @@ def sqlite(file: Path) -> Iterator[Store]:
     store = Store(lambda: SqliteTransport(Url.parse(f"sqlite:{file}")))
     yield store
     store.close()
+
+
+@pytest.fixture
+def zoo(zookeeper_server: ZooKeeper) -> Iterator[Zoo]:
+    with zookeeper_server.using() as client:
+        zoo = Zoo(client, zookeeper_server.url, f"/{uuid.uuid4().hex}")
+        yield zoo
+        zoo.close()
+        client.add_auth("digest", "bob:bob")
+        client.delete(zoo.outside.root, recursive=True)

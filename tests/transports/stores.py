@@ -40,6 +40,10 @@ class Store:
         finally:
             writer.close()
 
+    def closing(self, close: Callable[[], object]) -> None:
+        """Call that at the end, too."""
+        self._stack.callback(close)
+
     def close(self) -> None:
         self._stack.close()
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError, NotEmptyError
+
+from datasync_core.plugins.transports import make_transport
+from datasync_core.transport import StoreError, Subscription, Transport, Url
+from datasync_transports.zookeeper import ZookeeperTransport
+from tests.transports.stores import Store
+
+LIVENESS = 2.0
+"""Seconds; short, so that what waits for it is."""
 
 
 class Outside:
@@ -68,3 +78,43 @@ class Outside:
         if parent not in self._known:
             self.client.ensure_path(parent or "/")
             self._known.add(parent)
+
+
+class Zoo(Store):
+    """A root of its own on a real server; each `transport` is another user of it, ``outside`` knows no keys."""
+
+    def __init__(self, client: KazooClient, url: str, root: str, options: str = "") -> None:
+        self.outside = Outside(client, root)
+        self.url = f"{url}{root}{options}"
+        super().__init__(self._make_transport)
+
+    def _make_transport(self) -> ZookeeperTransport:
+        made = make_transport(Url.parse(self.url), {})
+        made.liveness = LIVENESS
+        assert isinstance(made, ZookeeperTransport)
+        return made
+
+    def user(self, name: str, options: str = "") -> Transport:
+        """A transport of somebody who gives ``name`` as user and as password."""
+        made = make_transport(Url.parse(self.url.replace("://", f"://{name}:{name}@") + options), {})
+        self.closing(made.close)
+        return made
+
+    def through(self, port: int) -> ZookeeperTransport:
+        """A transport that comes to the same root through another port."""
+        made = make_transport(Url.parse(re.sub(r":\d+", f":{port}", self.url, count=1)), {})
+        made.liveness = LIVENESS
+        self.closing(made.close)
+        assert isinstance(made, ZookeeperTransport)
+        return made
+
+
+def until_lost(subscription: Subscription, seconds: float = 20.0) -> StoreError:
+    """Poll until that raises; what it raises."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            subscription.poll(0.5)
+        except StoreError as error:
+            return error
+    raise AssertionError(f"nothing was lost within {seconds} s")
