@@ -66,6 +66,10 @@ class Lives:
             session.close()
 
     def _renew(self, client: Any) -> None:
-        """There is a new session; on kazoo's thread, which must not wait."""
+        """There is a new session; on kazoo's thread, which must not wait. Directories may be gone, too."""
+        acl = acl_of(self._place)
         for path, value in self._entries.items():
-            client.create_async(path, value, acl_of(self._place), ephemeral=True)
+            for end in range(len(self._place.root) + 1, len(path)):
+                if path[end] == "/":
+                    client.create_async(path[:end], b"", acl)
+            client.create_async(path, value, acl, ephemeral=True)
