@@ -87,7 +87,8 @@ def _right(error: Exception, user: str | None, command: str) -> str:
         who = user or "default"
         return f"the user {who} may not use these keys; give it the right, as in ACL SETUSER {who} ~PREFIX*"
     named = re.search(r"run the '([^']+)' command", str(error))
-    return lacking(user, [named[1] if named and "subcommand" not in str(error) else command or "COMMAND"])
+    right = named[1] if named else "COMMAND"
+    return lacking(user, [command if command.startswith(f"{right}|") else right])  # 6 names no subcommand
 
 
 def _refusal(where: str, said: str) -> StoreError:
