@@ -14,7 +14,7 @@ from typing import Any
 from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
-from datasync_core.spec.event import Key, Run, State
+from datasync_core.spec.event import Gone, Key, Run, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -46,7 +46,7 @@ class Part:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.handed: list[str] = []
-        self.deletes: dict[Watch[Any], list[tuple[Watch[Any], str, Entry | None]]] = {}
+        self.deletes: dict[Watch[Any], list[Gone]] = {}
         self.puts: dict[Watch[Any], Puts] = {}
         self.overlay: dict[str, Entry | None] = {}
         """Key → what the plugin sees instead of what the replica holds; frozen keys beside it."""
@@ -222,12 +222,13 @@ class Call:
         part = self.parts[watch.store]
         return WatchState(part.ledger, watch, part.overlay)
 
-    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
+    def told(self, watch: Watch[Any] | None) -> tuple[Iterable[Gone], Iterable[Run]]:
         if watch is not None:
-            return self.parts[watch.store].deletes.get(watch, ())
-        return [one for part in self.parts.values() for found in part.deletes.values() for one in found]
+            return self.parts[watch.store].deletes.get(watch, ()), self._runs(watch)
+        deletes = [one for part in self.parts.values() for found in part.deletes.values() for one in found]
+        return deletes, self._runs(None)
 
-    def runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
+    def _runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
         for one in self.watches if watch is None else (watch,):
             part = self.parts[one.store]
             if self.resync:

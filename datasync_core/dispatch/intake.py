@@ -86,10 +86,12 @@ class Intake:
                     item[2].absorb(shelf)
                     concerned[lane] = None
                 elif shelf.delta:
-                    items = lane.news.items
-                    if not items:
+                    news = lane.news
+                    if not news.items:
                         concerned[lane] = None
-                    items.append(item)
+                    news.items.append(item)
+                    if shelf.deletes or shelf.errors:
+                        news.unusual = True
         for shelf, key in replica.buried:
             for lane, item in routes.get(shelf, ()):
                 if not lane.clean:

@@ -102,7 +102,9 @@ class Lane(Standing):
     def take_in(self) -> None:
         """From now on this plugin is told by its ledgers: they note what it was not told yet."""
         self.clean = False
-        items, self.news.items = self.news.items, []
+        if not self.news.items:
+            return
+        items, self.news.items, self.news.unusual = self.news.items, [], False
         for shelf, _, ledger in items:
             ledger.absorb(shelf)
 
@@ -113,17 +115,20 @@ class Lane(Standing):
             if not required.clean:
                 self.take_in()
                 return False
-        if not news.is_usual(deletes=not self.dependents or self.plugin.whole):
+        if (news.unusual or not news.raw) and not news.is_usual(
+            deletes=not self.dependents or self.plugin.whole
+        ):
             self.take_in()
             return False
         hook = self.plugin.on_change
         assert hook is not None  # else this is not clean
         desk = self._desk
-        event = Event(news, self.name, "change", first=False, round=desk.round)
+        event = Event(news, self.name, "change", False, desk.round)
         error = desk.call(self.name, "on_change", hook, event)
         if error is None and not news.said:
             event.expire()
             news.items.clear()
+            news.unusual = False
             if self.dependents:
                 self._encourage()
             return True

@@ -7,14 +7,13 @@ ledger take in what was told (`Lane.take_in`), and everything goes on as for any
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from datasync_core.dispatch.call import Call, WatchState, part_of
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue
-from datasync_core.spec.event import Key, Run, State
+from datasync_core.spec.event import Gone, Key, Run, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -37,7 +36,7 @@ class News:
     The dispatcher's thread, but for `has`.
     """
 
-    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "watches")
+    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "unusual", "watches")
 
     def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
         self.ledgers = ledgers
@@ -46,6 +45,8 @@ class News:
         self.raw = all(watch.codec.raw for watch in watches)
         self.items: list[Item] = []
         """Shelf, the watch that decides there, and its ledger, of each shelf whose delta is not told."""
+        self.unusual = False
+        """Whether there is a delete among it, or an entry that cannot be read."""
         self.said: list[Wish] = []
         """What the hook said of single keys."""
 
@@ -90,25 +91,20 @@ class News:
     def state(self, watch: Watch[Any]) -> State:
         return WatchState(self.ledgers[watch.store], watch, {})
 
-    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
-        found: list[tuple[Watch[Any], str, Entry | None]] = []
-        for shelf, of, _ in self.items:
-            if shelf.deletes and (watch is None or watch is of):
-                entries = shelf.entries
-                found += [(of, key, old) for key, old in shelf.delta.items() if key not in entries]
-        return found
-
-    def runs(self, watch: Watch[Any] | None) -> list[Run]:
-        found: list[Run] = []
+    def told(self, watch: Watch[Any] | None) -> tuple[list[Gone], list[Run]]:
+        deletes: list[Gone] = []
+        runs: list[Run] = []
         for shelf, of, _ in self.items:
             if watch is None or watch is of:
                 delta = shelf.delta
                 if not shelf.deletes:
-                    found.append((of, delta.keys(), shelf.fresh, delta.values()))
-                elif shelf.fresh:
-                    keys = [entry.key for entry in shelf.fresh]
-                    found.append((of, keys, shelf.fresh, [delta[key] for key in keys]))
-        return found
+                    runs.append((of, delta.keys(), shelf.fresh, delta.values()))
+                    continue
+                entries = shelf.entries
+                deletes += [(of, key, old) for key, old in delta.items() if key not in entries]
+                keys = [entry.key for entry in shelf.fresh]
+                runs.append((of, keys, shelf.fresh, [delta[key] for key in keys]))
+        return deletes, runs
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         return False

@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = str | tuple[str, str]
 
+_FEW = 8  # changes that a generator tells sooner than `map`, which costs more to make
+
 
 Run: TypeAlias = "tuple[Watch[Any], Collection[str], Iterable[Entry], Iterable[Entry | None]]"
 """A watch, keys under it, and in the same order their entries and what was applied of them.
 
 Columns rather than rows, so that changes are made of them without a step of the interpreter for each.
 """
+
+
+Gone: TypeAlias = "tuple[Watch[Any], str, Entry | None]"
+"""The watch, the key and the applied entry of what is to be deleted."""
 
 
 class State(Protocol):
@@ -57,11 +63,11 @@ class View(Protocol):
     def state(self, watch: Watch[Any]) -> State:
         """The whole state of a watch."""
 
-    def deletes(self, watch: Watch[Any] | None) -> Iterable[tuple[Watch[Any], str, Entry | None]]:
-        """Watch, key and applied entry of what is to be deleted in this call (None: of all watches)."""
+    def told(self, watch: Watch[Any] | None) -> tuple[Iterable[Gone], Iterable[Run]]:
+        """What is to be deleted in this call (empty: false), and what to be created or updated; None: of all watches.
 
-    def runs(self, watch: Watch[Any] | None) -> Iterable[Run]:
-        """What is to be created or updated in this call (None: of all watches)."""
+        Where the runs come as a list, one loop is made of them all.
+        """
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         """Whether no diff may touch a key: it is invalid, rejected, held, or its delete comes later."""
@@ -91,27 +97,24 @@ class _Source(Struct, gc=False):
         self.event.live.reject(self.store, change.key, reason)
 
 
-class Event:
+class Event(Struct, eq=False):
     """The state of a plugin's watches and what changed in it. Valid only inside the hook.
 
     ``event[WATCH]`` is the whole state of a watch as a mapping from name to value. `changes` is what is new.
     Only the thread that runs the hook may use it.
     """
 
-    __slots__ = ("_handed", "_tracks", "_view", "first", "plugin", "reason", "round")
-
-    def __init__(self, view: View, plugin: str, reason: str, first: bool, round: int) -> None:
-        self._view: View | None = view
-        self.plugin = plugin
-        """Whose delivery this is."""
-        self.reason = reason
-        """Why: startup, reconnect, fault, request, retry, audit or change."""
-        self.first = first
-        """Whether the plugin has not succeeded in a resync yet."""
-        self.round = round
-        """The number of the dispatcher's round; plugins called in one round see one state of each store."""
-        self._handed: str | None = None  # the key handed out last, where that is no change of a run
-        self._tracks: list[tuple[Collection[str], list[_Source], Iterator[_Source]]] = []
+    _view: View | None
+    plugin: str
+    """Whose delivery this is."""
+    reason: str
+    """Why: startup, reconnect, fault, request, retry, audit or change."""
+    first: bool
+    """Whether the plugin has not succeeded in a resync yet."""
+    round: int
+    """The number of the dispatcher's round; plugins called in one round see one state of each store."""
+    _handed: str | None = None  # the key handed out last, where that is no change of a run
+    _tracks: list[tuple[Collection[str], list[_Source], Iterator[_Source]]] = []
 
     @property
     def live(self) -> View:
@@ -164,10 +167,6 @@ class Event:
         self._declared(watch)
         return self._changes(watch) if actual is None else self._differences(watch, actual)
 
-    def __iter__(self) -> Iterator[Change[Any]]:
-        """All changes over all watches, deletes first."""
-        return self._changes(None)
-
     @property
     def values(self) -> Mapping[Key, Any]:
         """The whole state of all watches: key → value, or (store, key) → value where there are several stores."""
@@ -207,24 +206,36 @@ class Event:
         names = ", ".join(map(repr, self.live.watches)) or "none"
         raise KeyError(f"{watch!r} is no watch of plugin {self.plugin}; it declares {names}")
 
-    def _changes(self, watch: Watch[Any] | None) -> Iterator[Change[Any]]:
+    def _changes(self, watch: Watch[Any] | None = None) -> Iterator[Change[Any]]:
+        """All changes, or those of one watch, deletes first."""
         view = self._view
         if view is None:
             raise EventExpired
-        runs = view.runs(watch)
-        deletes = view.deletes(watch)
-        if not deletes and isinstance(runs, list):  # most calls: one loop for all of it
+        deletes, runs = view.told(watch)
+        if not deletes and type(runs) is list:  # most calls: one loop for all of it
+            if len(runs) == 1 and len(runs[0][1]) <= _FEW:
+                return self._few(runs[0])
             return chain(self._loop(runs), iter(self._end, None))
         return chain.from_iterable(self._loops(deletes, runs))
 
-    def _loops(
-        self, deletes: Iterable[tuple[Watch[Any], str, Entry | None]], runs: Iterable[Run]
-    ) -> Iterator[Iterable[Change[Any]]]:
+    __iter__ = _changes
+
+    def _loops(self, deletes: Iterable[Gone], runs: Iterable[Run]) -> Iterator[Iterable[Change[Any]]]:
         if deletes:
             yield self._deletes(deletes)
         for run in runs:
             yield self._loop([run])
             self._end()
+
+    def _few(self, run: Run) -> Iterator[PutChange[Any]]:
+        """A loop over so few that making a faster one would take longer."""
+        watch, keys, entries, applied = run
+        source = _Source(self, watch.offset, watch.store, watch.codec.decode)
+        for key, entry, before in zip(keys, entries, applied, strict=False):
+            self._handed = key
+            yield PutChange(key, source, entry, before)
+            if self._view is None:
+                raise EventExpired
 
     def _loop(self, runs: list[Run]) -> Iterator[PutChange[Any]]:
         """A loop that takes no step in Python, can be ended (`expire`), and tells how far it came (`handed`)."""
@@ -259,9 +270,7 @@ class Event:
         if self._view is None:
             raise EventExpired
 
-    def _deletes(
-        self, deletes: Iterable[tuple[Watch[Any], str, Entry | None]]
-    ) -> Iterator[DeleteChange[Any]]:
+    def _deletes(self, deletes: Iterable[Gone]) -> Iterator[DeleteChange[Any]]:
         source, of = None, None
         revision = 0
         for watch, key, applied in deletes:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from datasync_core.model.entries import Batch, Entry, Gone
 from datasync_core.model.runtime import Doorbell, Runtime
 
@@ -34,16 +36,13 @@ ABORT: Final = Mark.ABORT
 AUDIT: Final = Mark.AUDIT
 
 
-class Changes:
+class Changes(Struct, eq=False):
     """The latest change of each key; ``cleared``: every key that is not among them as an entry is gone."""
 
-    __slots__ = ("cleared", "latest", "revision")
-
-    def __init__(self) -> None:
-        self.latest: dict[str, Entry | Gone] = {}
-        self.cleared = False
-        self.revision = 0
-        """The newest revision among the deletes that nobody needs to be told."""
+    latest: dict[str, Entry | Gone] = {}
+    cleared: bool = False
+    revision: int = 0
+    """The newest revision among the deletes that nobody needs to be told."""
 
     def clear(self) -> None:
         """Everything is gone; what was deleted explicitly before stays so."""

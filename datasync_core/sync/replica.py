@@ -52,15 +52,18 @@ class Replica:
         """Forget what the last round changed."""
         for shelf in self.touched:
             shelf.settle()
-        self.touched = []
-        self.inferred = set()
-        self.buried = []
+        self.touched.clear()
         self.went_back = None
         self.audited = None
+        if self.inferred:
+            self.inferred = set()
+        if self.buried:
+            self.buried = []
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
-        self.plain = len(segments) == 1 and isinstance(segments[0], Changes) and not segments[0].cleared
+        first = segments[0] if segments else None
+        self.plain = len(segments) == 1 and isinstance(first, Changes) and not first.cleared
         for segment in segments:
             if isinstance(segment, Changes):
                 self._change(segment)
@@ -94,9 +97,7 @@ class Replica:
     def _change(self, changes: Changes) -> None:
         latest = changes.latest
         if changes.cleared:
-            self._sweep(latest)
-            if self._auditing and self._staged is not None:
-                self._staged.clear()
+            self._clear(latest)
         shelf_of, memo = self.shelves.of, self.shelves.memo
         usual = not (self._counts or self._auditing or self.inferred)
         newest = changes.revision
@@ -121,16 +122,27 @@ class Replica:
                     continue
             if old is not None and 0 < new.revision <= old.revision and not self._counts:
                 continue  # delivered twice
-            if self._auditing and self._staged is not None and key in self._staged:
-                if self._counts or self._staged[key].revision <= new.revision:  # else the snapshot is newer
-                    del self._staged[key]
+            if self._auditing:
+                self._overtake(new)
             if new.gone:
                 self._remove(shelf, key)
             else:
                 self._set(shelf, old, new)
-        self.streamed = max(self.streamed, newest)
-        if not self._counts:
-            self.revision = max(self.revision, newest)
+        if newest > self.streamed:
+            self.streamed = newest
+        if newest > self.revision and not self._counts:
+            self.revision = newest
+
+    def _clear(self, latest: dict[str, Entry | Gone]) -> None:
+        self._sweep(latest)
+        if self._auditing and self._staged is not None:
+            self._staged.clear()
+
+    def _overtake(self, new: Entry | Gone) -> None:
+        """The stream is newer than the snapshot of an audit that is under way, unless that says otherwise."""
+        if self._staged is not None and new.key in self._staged:
+            if self._counts or self._staged[new.key].revision <= new.revision:
+                del self._staged[new.key]
 
     def _remove(self, shelf: Shelf, key: str) -> None:
         if key in shelf.entries:

@@ -39,8 +39,8 @@ class Shelf:
         """Forget what the last round changed."""
         self.delta = {}
         self.fresh = []
-        self.deletes = self.errors = 0
-        if self.renewed:
+        if self.deletes or self.errors or self.renewed:
+            self.deletes = self.errors = 0
             self.renewed = {}
 
 

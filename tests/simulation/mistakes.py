@@ -262,7 +262,7 @@ MUTATIONS = [
         "flush-unheard",
         "G2",
         REPLICA,
-        "        if changes.cleared:\n            self._sweep(latest)\n",
+        "        if changes.cleared:\n            self._clear(latest)\n",
         "        if changes.cleared:\n            pass\n",
     ),
     Mutation(

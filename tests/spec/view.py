@@ -7,7 +7,7 @@ from typing import Any
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers
-from datasync_core.spec.event import Event, Key, Run
+from datasync_core.spec.event import Event, Gone, Key, Run
 from datasync_core.spec.watch import Watch
 
 
@@ -56,13 +56,16 @@ class FakeView:
     def state(self, watch: Watch[Any]) -> State:
         return self.states[watch]
 
-    def deletes(self, watch: Watch[Any] | None) -> Iterator[tuple[Watch[Any], str, Entry | None]]:
+    def told(self, watch: Watch[Any] | None) -> tuple[list[Gone], Iterator[Run]]:
+        return list(self._deletes(watch)), self._runs(watch)
+
+    def _deletes(self, watch: Watch[Any] | None) -> Iterator[Gone]:
         for one in self.watches if watch is None else (watch,):
             for key, value in self.applied.get(one, {}).items():
                 if key not in self.states[one].entries:
                     yield one, key, Entry(key, value)
 
-    def runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
+    def _runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
         for one in self.watches if watch is None else (watch,):
             applied, entries = self.applied.get(one, {}), self.states[one].entries
             before = [Entry(key, applied[key]) if key in applied else None for key in entries]
