@@ -297,8 +297,8 @@ MUTATIONS = [
         "deletes-told-forward",
         "G5",
         LANE,
-        "deletes=not self.dependents or self.plugin.whole)",
-        "deletes=True)",
+        "deletes=not self.dependents or self.plugin.whole\n",
+        "deletes=True\n",
     ),
     Mutation(
         "telling-that-failed-counts",
