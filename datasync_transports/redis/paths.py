@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from datasync_core.transport import is_subtree, outermost
 
+_MANY = 200  # prefixes: the server compares each with each, and serves nobody meanwhile
+
 
 class Paths:
     """The watched paths; immutable."""
@@ -16,15 +18,14 @@ class Paths:
         self._subtrees = tuple(path.encode() for path in self._outermost if is_subtree(path))
         self.keys = [path.encode() for path in self._outermost if not is_subtree(path)]
         """Those that are one key."""
-
-    @property
-    def prefixes(self) -> list[str]:
+        apart: list[bytes] = []
+        for path in sorted(path.encode() for path in self._outermost):  # what a prefix covers follows it
+            if not (apart and path.startswith(apart[-1])):
+                apart.append(path)
+        few = apart if len(apart) <= _MANY else [_common(apart)]
+        self._told_too_much = bool(self.keys) or few is not apart
+        self.prefixes = [] if few == [b""] else few
         """What to track: none of them begins with another, as the server demands; empty for everything."""
-        kept: list[str] = []
-        for path in self._outermost:  # sorted, so that what a prefix covers follows it
-            if not (kept and path.startswith(kept[-1])):
-                kept.append(path)
-        return [] if kept == [""] else kept
 
     @property
     def example(self) -> str:
@@ -36,14 +37,12 @@ class Paths:
         """What all keys below the subtrees match; None where no subtree is watched."""
         if not self._subtrees:
             return None
-        first, last = min(self._subtrees), max(self._subtrees)
-        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-        return re.sub(rb"([*?\[\]\\^])", rb"\\\1", first[:same]) + b"*"
+        return re.sub(rb"([*?\[\]\\^])", rb"\\\1", _common(self._subtrees)) + b"*"
 
     @property
     def wanted(self) -> Callable[[bytes], bool] | None:
         """Whether a key that has one of the prefixes is watched; None: all are."""
-        if not self.keys:
+        if not self._told_too_much:
             return None
         subtrees, keys = self._subtrees, frozenset(self.keys)
         return lambda key: key in keys or key.startswith(subtrees)
@@ -54,3 +53,9 @@ class Paths:
             return keys  # the pattern says as much
         subtrees = self._subtrees
         return [key for key in keys if key.startswith(subtrees)]
+
+
+def _common(paths: Sequence[bytes]) -> bytes:
+    """What all of them begin with."""
+    first, last = min(paths), max(paths)
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]

@@ -62,7 +62,7 @@ class Wire:
         parser.set_invalidation_push_handler(self._invalidated)
         self._parser = parser
 
-    def track(self, prefixes: Iterable[str]) -> None:
+    def track(self, prefixes: Iterable[bytes]) -> None:
         """Let the server name what changes from now on; prefixes do not overlap, none: everything."""
         self.call(
             "CLIENT", "TRACKING", "ON", "BCAST", *(w for prefix in prefixes for w in ("PREFIX", prefix))

@@ -14,6 +14,7 @@ from redis import _parsers
 from redis.connection import Connection
 
 from datasync_core.transport import Subtree
+from datasync_transports.redis.paths import Paths
 from tests.servers.redis import Redis
 from tests.transports.redis_mirror import Mirror
 
@@ -306,6 +307,16 @@ def test_a_thousand_pushes_at_once_are_no_recursion(client: Any, mirror: Made) -
         client.set("p/a", number)
     copy.until(lambda: copy.values == {"p/a": b"4999"})
     assert len(copy.batches) < 100
+
+
+def test_a_thousand_paths_are_tracked_as_one(client: Any, mirror: Made) -> None:
+    """With 10,000 prefixes of their own the server would compare each with each, and answer nobody meanwhile."""
+    paths = [f"p/{number:04}/" for number in range(1000)]
+    copy = mirror(*paths, "p/key")
+    client.mset({"p/0007/a": "1", "p/0999/a": "1", "p/1000/a": "1", "p/key": "1", "p/keys": "1", "q": "1"})
+    copy.until(lambda: copy.values == dict.fromkeys(["p/0007/a", "p/0999/a", "p/key"], b"1"))
+    assert Paths([*paths, "p/key"]).prefixes == [b"p/"]
+    assert Paths(paths[:3]).prefixes == [path.encode() for path in paths[:3]]
 
 
 @pytest.mark.parametrize("parser", ["_RESP3Parser", "_HiredisParser"])
