@@ -19,7 +19,7 @@ import kazoo.version
 
 from datasync_core.transport import Misconfigured
 
-MADE_FOR = "2.10 and 2.11"
+MADE_FOR = "2.11"
 GET_DATA, GET_CHILDREN = 4, 8
 RECURSIVE, ALONE = 1, 0
 """How `AddWatch` watches: with all below, or this node alone."""
@@ -128,8 +128,12 @@ def check_kazoo() -> None:
         if method is None or list(inspect.signature(method).parameters) != parameters:
             raise Misconfigured(
                 f"kazoo {kazoo.version.__version__} has changed inside ({name}); "
-                f"this transport was made for {MADE_FOR}: install one of these"
+                f"this transport was made for {MADE_FOR}: install that"
             )
+    if "check_hostname" not in inspect.signature(kazoo.client.KazooClient).parameters:
+        raise Misconfigured(
+            f"kazoo {kazoo.version.__version__} checks no host names; install {MADE_FOR} or later"
+        )
 
 
 def _text(text: str) -> bytes:

@@ -33,5 +33,7 @@ def test_what_is_passed_around_cannot_be_changed(frozen: Struct) -> None:
 def test_a_store_can_nothing_that_it_does_not_declare() -> None:
     able = Capabilities()
     assert able.key_bytes is None
-    assert not any(getattr(able, name) for name in able.__struct_fields__ if name not in {"key_bytes", "empty"})
+    assert not any(
+        getattr(able, name) for name in able.__struct_fields__ if name not in {"key_bytes", "empty"}
+    )
     assert able.empty, "where any bytes are kept, none are, too"

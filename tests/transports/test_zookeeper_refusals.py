@@ -198,7 +198,7 @@ def test_settings_that_cannot_be(url: str, said: str, tmp_path: Path) -> None:
 def test_another_kazoo_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kazoo.client.KazooClient._call", lambda self, request, async_object, more: None)
     with pytest.raises(
-        Misconfigured, match=r"has changed inside \(_call\); this transport was made for 2\.10"
+        Misconfigured, match=r"has changed inside \(_call\); this transport was made for 2\.11"
     ):
         requests.check_kazoo()
     monkeypatch.delattr("kazoo.client.KazooClient._call")
