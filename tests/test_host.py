@@ -498,6 +498,37 @@ def test_G12_a_hook_that_hangs_is_named_while_it_hangs():
         assert [fault["kind"] for fault in host.status()["faults"]] == ["hook hangs"]
 
 
+@pytest.mark.parametrize("hook", ["on_resync", "on_change"])
+def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook):
+    hung, go = threading.Event(), threading.Event()
+
+    def decode(value: bytes) -> str:
+        if value == b"slow":
+            assert go.wait(SOON)
+        return value.decode()
+
+    class Decoding:
+        watches = [Watch("a/", codec=decode)]
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            pass
+
+        if hook == "on_change":
+            on_change = on_resync
+
+    host = Host("memory:", {"p": Decoding()}, settings=with_settings(hook_timeout=0.1))
+    host.watchdog.on_hang = lambda text: hung.set()
+    with host:
+        assert host.wait(SOON)
+        host.publisher().put("a/1", "slow")
+        assert hung.wait(SOON)
+        said = host.status()["faults"][-1]["text"]
+        go.set()
+        assert host.wait(SOON)
+    assert said == "p: a codec hangs: it has not returned for 0.1 s (hook_timeout)"
+
+
 def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore():
     plugin = Notes()
     with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="ignore")) as host:

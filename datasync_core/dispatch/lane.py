@@ -7,7 +7,8 @@ one). A plugin that keeps up gets a round's changes by `tell` instead: straight 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from datasync_core.dispatch.attempts import Patience
@@ -29,6 +30,7 @@ class Desk(Protocol):
 
     runtime: Runtime
     round: int
+    running: tuple[str, str] | None
     stopping: bool
 
     def call(
@@ -115,11 +117,12 @@ class Lane(Standing):
             if not required.clean:
                 self.take_in()
                 return False
-        if (news.unusual or not news.raw) and not news.is_usual(
-            deletes=not self.dependents or self.plugin.whole
-        ):
-            self.take_in()
-            return False
+        if news.unusual or not news.raw:
+            with self._decoding():
+                usual = news.is_usual(deletes=not self.dependents or self.plugin.whole)
+            if not usual:
+                self.take_in()
+                return False
         hook = self.plugin.on_change
         assert hook is not None  # else this is not clean
         desk = self._desk
@@ -218,11 +221,21 @@ class Lane(Standing):
             return None
         call = Call(self.ledgers, self.plugin.watches, resync=False)
         now = self._desk.runtime.monotonic()
-        for part in call.parts.values():
-            if part.ledger.behind:
-                part.collect_changes(now, puts=puts, deletes=deletes)
+        with self._decoding():
+            for part in call.parts.values():
+                if part.ledger.behind:
+                    part.collect_changes(now, puts=puts, deletes=deletes)
         report_invalid(self.name, self.ledgers.values(), self._desk.report)
         return None if call.is_empty() else call
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Let the watchdog see a codec that hangs: it is the plugin's code as its hooks are."""
+        self._desk.running = (self.name, "a codec")
+        try:
+            yield
+        finally:
+            self._desk.running = None
 
     def _may_delete(self) -> bool:
         """Whether nothing above is still to let go of what is deleted here, or it took too long."""
@@ -246,8 +259,9 @@ class Lane(Standing):
 
     def _resync(self, reason: str) -> bool:
         call = Call(self.ledgers, self.plugin.watches, resync=True)
-        for part in call.parts.values():
-            part.collect_state(withhold=self.succeeded and not self.whole)
+        with self._decoding():
+            for part in call.parts.values():
+                part.collect_state(withhold=self.succeeded and not self.whole)
         report_invalid(self.name, self.ledgers.values(), self._desk.report)
         hook = self.plugin.on_resync
         assert hook is not None  # refused at load

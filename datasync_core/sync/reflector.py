@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from traceback import clear_frames
 
-from datasync_core.model.entries import Cursor
+from datasync_core.model.entries import Cursor, Entry
 from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured, StoreError
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime, Thread
@@ -180,6 +180,13 @@ class Reflector:
             for chunk in chunks:
                 if self._stopping:
                     return
+                strangers = set(map(type, chunk)) - {Entry}
+                if (
+                    strangers
+                ):  # told here, where it is one store's loss; in the dispatcher it would be everybody's
+                    raise StoreError(
+                        f"its transport's snapshot has a {strangers.pop().__name__} among the entries"
+                    )
                 inbox.chunk(chunk)
             if beside is not None:
                 self._drain(beside)
@@ -216,8 +223,9 @@ class Reflector:
         clear_frames(
             error.__traceback__
         )  # they hold what was read last, and faults that wait to be told hold them
-        health.refused = isinstance(error, AuthenticationFailed | Misconfigured)
-        if not self._lost:
+        refused = isinstance(error, AuthenticationFailed | Misconfigured)
+        news, health.refused = refused and not health.refused, refused
+        if not self._lost or news:  # waiting does not end a refusal: somebody has to hear of it
             self._lost = True
             text = f"store {self._store.name}: {error}"
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))

@@ -457,3 +457,30 @@ def test_a_reflector_that_was_never_started_has_ended() -> None:
     made.start()
     assert made.join(SOON)
     assert transport.steps == []
+
+
+def test_a_refusal_after_a_loss_is_told_too() -> None:
+    transport = Odd(subscribe=ConnectionLost("away"))
+    with Reading(transport) as reading:
+        reading.until(lambda: reading.backoff.attempts > 1)
+        transport.at["subscribe"] = AuthenticationFailed("no such user")
+        reading.until(lambda: reading.health.refused)
+        reading.until(lambda: len(reading.faults) == 2)
+        attempts = reading.backoff.attempts
+        reading.until(lambda: reading.backoff.attempts > attempts + 1)
+        assert [fault.text for fault in reading.faults] == ["store main: away", "store main: no such user"]
+
+
+def test_what_is_no_entry_in_a_snapshot_is_its_own_stores_loss() -> None:
+    transport = Odd()
+    write(transport, a=b"1")
+    honest = Wrapped.snapshot
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Wrapped, "snapshot", lambda self: iter([[Entry("a", b"1", 1), ("b", b"2")]]))
+        with Reading(transport) as reading:
+            reading.until(lambda: bool(reading.faults))
+            assert reading.faults[0].text == (
+                "store main: its transport's snapshot has a tuple among the entries"
+            )
+            patch.setattr(Wrapped, "snapshot", honest)
+            reading.until(lambda: reading.held() == {"a": b"1"})
