@@ -240,7 +240,7 @@ class Replica:
                 shelf = self.shelves.find(key)
                 if shelf is not None:
                     old = shelf.entries.get(key)
-                    if old is not None and new.revision < old.revision and not self._counts:
+                    if old is not None and 0 < new.revision < old.revision and not self._counts:
                         self.went_back = (key, old.revision, new.revision)
                     self._set(shelf, old, new)
         if read_again and not self._counts:  # it may have another history: what was seen before is no measure
