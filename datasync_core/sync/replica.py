@@ -63,7 +63,9 @@ class Replica:
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
         first = segments[0] if segments else None
-        self.plain = len(segments) == 1 and isinstance(first, Changes) and not first.cleared
+        self.plain = (
+            len(segments) == 1 and isinstance(first, Changes) and not first.cleared and not self.touched
+        )
         for segment in segments:
             if isinstance(segment, Changes):
                 self._change(segment)
@@ -99,7 +101,7 @@ class Replica:
         if changes.cleared:
             self._clear(latest)
         shelf_of, memo = self.shelves.of, self.shelves.memo
-        usual = not (self._counts or self._auditing or self.inferred)
+        usual = self.plain and not (self._counts or self._auditing)
         newest = changes.revision
         for key, new in latest.items():
             if new.revision > newest:
@@ -108,11 +110,11 @@ class Replica:
             if shelf is None:
                 continue
             old = shelf.entries.get(key)
-            if usual and old is not None and not new.gone and new.revision > old.revision:
-                delta = shelf.delta
-                if old.value != new.value and key not in delta and not shelf.renewed:
+            if usual and old is not None and not new.gone:
+                if new.revision > old.revision and old.value != new.value:
                     # An update: what `_set` does, without the calls, which would cost as much again.
-                    if not delta:
+                    delta = shelf.delta
+                    if not delta and not shelf.renewed:
                         self.touched.append(shelf)
                     delta[key] = old
                     shelf.fresh.append(new)
