@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", default="0:1", metavar="A:B", help="from A up to B, or one")
     parser.add_argument("--seconds", type=float, default=60, help="for each seed")
     parser.add_argument("--keys", type=int, default=300)
+    parser.add_argument("--blows", default="", metavar="TEXT", help="only those that are called so")
     options = parser.parse_args(arguments)
     first, _, last = options.seeds.partition(":")
     logging.getLogger("datasync").setLevel(logging.CRITICAL + 1)
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     for seed in range(int(first), int(last or int(first) + 1)):
         with tempfile.TemporaryDirectory(prefix="datasync-chaos-") as folder:
-            chaos = Chaos(world(options.kind), Path(folder), seed, keys=options.keys, tell=tell)
+            chaos = Chaos(
+                world(options.kind), Path(folder), seed, keys=options.keys, blows=options.blows, tell=tell
+            )
             try:
                 figures = chaos.run(options.seconds)
             except Wrong as error:

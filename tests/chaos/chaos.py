@@ -111,11 +111,13 @@ class Chaos:
         seed: int,
         *,
         keys: int = 300,
+        blows: str = "",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._rng = rng = random.Random(f"chaos {seed}")
         self._seed, self._keys, self._tell = seed, keys, tell
         self._world = make(folder, rng)
+        self._only = blows
         self._layout = Layout.draw(seed, keys)
         self._writers: list[Writer] = []
         self._births = 0
@@ -196,7 +198,7 @@ class Chaos:
             one.trouble = trouble
         for writer in self._writers:
             writer.say(str(rng.choice([0.0, 0.001, 0.005, 0.05])))
-        blows = self._world.blows()
+        blows = [one for one in self._world.blows() if self._only in one.name]
         ends: list[Callable[[], None]] = []
         for _ in range(rng.randint(1, 4)):
             self._rest(rng.uniform(0.05, 0.6))
