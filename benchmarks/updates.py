@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, frozen
 
-from benchmarks.sides import ROUNDS, Goal, Result, best
+from benchmarks.sides import Goal, Measuring, Result
 from datasync_core import Event, Watch
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
@@ -23,8 +23,12 @@ from datasync_core.model.runtime import RealRuntime
 from datasync_core.plugins.plugin import Plugin
 
 UPDATES = 200_000
+SHORT = 20_000
 KEYS = 10_000
 PLUGINS = 10
+WATCHES = 100
+GROUPS = 17
+"""Subtrees that the keys lie in."""
 EACH = 3
 """Plugins that a key concerns."""
 VALUE = b"x" * 100
@@ -44,7 +48,7 @@ class Interface:
 
 def key(number: int) -> str:
     """The name of one of the keys."""
-    return f"cfg/r{number % 17}/app{number % 100}/ifaces/obj{number:06d}"
+    return f"cfg/r{number % GROUPS}/app{number % 100}/ifaces/obj{number:06d}"
 
 
 def updates(count: int, *, document: bool = False) -> list[Entry]:
@@ -82,10 +86,10 @@ class Counting:
 def plugins(watches: int, type_: Any, *, decode: bool) -> list[Counting]:
     """The plugins: 17 subtrees of three plugins each, and as many other watches as are wanted."""
     paths: list[list[str]] = [[] for _ in range(PLUGINS)]
-    for group in range(17):
+    for group in range(GROUPS):
         for shift in range(EACH):
             paths[(group + shift) % PLUGINS].append(f"cfg/r{group}/")
-    for number in range(max(watches - 17 * EACH, 0)):
+    for number in range(max(watches - GROUPS * EACH, 0)):
         paths[number % PLUGINS].append(f"other/{number}/")
     return [Counting([Watch(path, type_) for path in mine], decode=decode) for mine in paths]
 
@@ -113,7 +117,9 @@ class Driven:
         assert all(str(state.state) == "in_sync" for state in self.dispatcher.states.values())
 
 
-def ours(count: int, batch: int, *, watches: int = 100, type_: Any = bytes, decode: bool = False) -> float:
+def ours(
+    count: int, batch: int, *, watches: int = WATCHES, type_: Any = bytes, decode: bool = False
+) -> float:
     """Seconds for so many updates, batch by batch, each a round."""
     counting = plugins(watches, type_, decode=decode)
     driven = Driven(counting, document=decode)
@@ -170,7 +176,7 @@ def floor(count: int, *, decode: bool = False) -> float:
     made = [DecodingFloor() if decode else Floor() for _ in range(PLUGINS)]
     routes = {
         f"r{group}": [made[(group + shift) % PLUGINS].on_event for shift in range(EACH)]
-        for group in range(17)
+        for group in range(GROUPS)
     }
     value = DOCUMENT % 0 if decode else VALUE
     known = {key(number): Entry(key(number), value, number + 1) for number in range(KEYS)}
@@ -189,24 +195,42 @@ def floor(count: int, *, decode: bool = False) -> float:
     return seconds
 
 
-def w1(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+def _against(count: int) -> str:
+    return f"one thread: a dict, an event with slots, {EACH} calls for each of {count:,} updates"
+
+
+def w1(measuring: Measuring) -> list[Result]:
     """Batches of a hundred."""
-    mine, other = best(lambda: ours(count, 100), lambda: floor(count), rounds=rounds)
-    what = f"{count} updates in batches of 100, 10 plugins, 100 watches"
-    return Result("W1", what, mine, other, "s", Goal(1.6))
+    count = measuring.count(UPDATES, SHORT)
+    mine, other = measuring.best("W1", lambda: ours(count, 100), lambda: floor(count))
+    what = f"{count:,} updates of {KEYS:,} keys in batches of 100; {PLUGINS} plugins, {WATCHES} watches"
+    return [Result("W1", what, _against(count), mine, other, "s", Goal(1.6))]
 
 
-def w1t(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+def w1t(measuring: Measuring) -> list[Result]:
     """The same with values decoded into an attrs class."""
-    mine, other = best(
+    count = measuring.count(UPDATES, SHORT)
+    mine, other = measuring.best(
+        "W1t",
         lambda: ours(count, 100, type_=Interface, decode=True),
         lambda: floor(count, decode=True),
-        rounds=rounds,
     )
-    return Result("W1t", "W1 with values decoded into an attrs class", mine, other, "s", Goal(1.8))
+    what = "W1 with values decoded into an attrs class"
+    return [Result("W1t", what, f"{_against(count)}, each decodes", mine, other, "s", Goal(1.8))]
 
 
-def w2(count: int = UPDATES, rounds: int = ROUNDS) -> Result:
+def w2(measuring: Measuring) -> list[Result]:
     """One by one."""
-    mine, other = best(lambda: ours(count, 1), lambda: floor(count), rounds=rounds)
-    return Result("W2", "W1 in batches of 1", mine, other, "s", Goal(3.5))
+    count = measuring.count(UPDATES, SHORT)
+    mine, other = measuring.best("W2", lambda: ours(count, 1), lambda: floor(count))
+    return [Result("W2", "W1 in batches of 1", _against(count), mine, other, "s", Goal(3.5))]
+
+
+def w5(measuring: Measuring) -> list[Result]:
+    """Very many watches, of which an update concerns as few as ever."""
+    count = measuring.count(UPDATES, SHORT)
+    mine, other = measuring.best(
+        "W5", lambda: ours(count, 100, watches=10_000), lambda: ours(count, 100, watches=0)
+    )
+    what, against = "W1 with 10,000 watches", f"W1 with {GROUPS * EACH}, the fewest for such keys"
+    return [Result("W5", what, against, mine, other, "s", Goal(0.9, at_most=False))]

@@ -1,0 +1,81 @@
+"""Results as a table for people and as JSON for `benchmarks.page` and `benchmarks.guard`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict
+
+from benchmarks.sides import Result
+
+HEAD = ("workload", "ours", "the other side", "ratio", "goal", "met", "what")
+
+
+def shown(cost: float, unit: str) -> str:
+    """A cost with its unit, short: ``1.25 s``, ``820 µs``."""
+    if unit == "s":
+        for factor, smaller in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+            if cost * factor >= 1 or smaller == "µs":
+                return f"{cost * factor:.3g} {smaller}"
+    return f"{cost:,.0f} {unit}" if cost >= 100 else f"{cost:.3g} {unit}"
+
+
+def said(met: bool | None) -> str:
+    """Whether a goal is met, in a word."""
+    return {True: "yes", False: "no", None: ""}[met]
+
+
+def times(ratio: float) -> str:
+    """A ratio with three digits that mean something."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+
+
+def cells(result: Result) -> tuple[str, str, str, str, str, str]:
+    """Name, both costs, ratio, goal and whether it is met, as text."""
+    return (
+        result.name,
+        shown(result.ours, result.unit),
+        shown(result.other, result.unit),
+        times(result.ratio),
+        "" if result.goal is None else str(result.goal),
+        said(result.met),
+    )
+
+
+def lines(results: Sequence[Result]) -> Iterator[str]:
+    """A table in columns."""
+    table = [HEAD, *((*cells(result), f"{result.what}; against {result.against}") for result in results)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD) - 1)]
+    for row in table:
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+
+
+def dump(results: Sequence[Result], *, short: bool) -> str:
+    """JSON: the machine, and each result with its ratio."""
+    rows = [{**asdict(result), "ratio": result.ratio, "met": result.met} for result in results]
+    return json.dumps({"machine": machine(), "short": short, "results": rows}, indent=1, ensure_ascii=False) + "\n"
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on, and how busy that was."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
