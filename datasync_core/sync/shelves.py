@@ -8,7 +8,9 @@ paths are watched.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import takewhile
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers, is_subtree
@@ -49,6 +51,7 @@ class Shelves:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.all: dict[str, Shelf] = {path: Shelf(path) for path in sorted(set(paths))}
+        self._paths = [*self.all]
         self._exact = {path: shelf for path, shelf in self.all.items() if not is_subtree(path)}
         self._subtrees = {path: shelf for path, shelf in self.all.items() if is_subtree(path)}
         self.memo: dict[str, Shelf] = {}
@@ -97,11 +100,11 @@ class Shelves:
 
     def under(self, path: str) -> list[Shelf]:
         """The shelves whose every key ``path`` covers."""
-        return [
-            shelf
-            for shelf in self.all.values()
-            if shelf.path == path or (is_subtree(path) and covers(path, shelf.path))
-        ]
+        if not is_subtree(path):
+            return [self.all[path]] if path in self.all else []
+        paths = self._paths
+        below = (paths[place] for place in range(bisect_left(paths, path), len(paths)))  # sorted: they follow it
+        return [self.all[one] for one in takewhile(lambda one: covers(path, one), below)]
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""
