@@ -53,8 +53,12 @@ def decode(answer: tuple[bytes, int], count: int) -> Iterator[Found]:
             yield error
 
 
+UNKNOWN = Node(b"?", -1, -1, 0, 0)
+"""A node that is there, and nothing more may be known of it."""
+
+
 def hidden(stat: Any) -> Node:
-    """A node that may not be read, from kazoo's ``ZnodeStat``, which everybody may see; its data are not its own."""
+    """A node that may not be read, from kazoo's ``ZnodeStat``, which all may see before 3.9.3."""
     return Node(
         b"?" * min(stat.dataLength, 1), stat.mzxid, stat.version, stat.ephemeralOwner, stat.numChildren
     )

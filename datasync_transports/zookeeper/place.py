@@ -34,6 +34,8 @@ class Place:
     key: Path | None = None
     key_password: str | None = field(default=None, repr=False)
     liveness: float = 10.0
+    directories: set[str] = field(default_factory=set)
+    """Nodes that had others below them when they were seen last."""
 
     def __str__(self) -> str:
         return str(self.url)

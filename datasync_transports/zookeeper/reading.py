@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from kazoo.protocol.serialization import Exists
 
-from datasync_core.transport import Misconfigured
+from datasync_core.transport import AuthenticationFailed, Misconfigured
 from datasync_transports.zookeeper import failures
-from datasync_transports.zookeeper.nodes import NO_AUTH, NO_NODE, Found, Node, decode, hidden
+from datasync_transports.zookeeper.nodes import NO_AUTH, NO_NODE, UNKNOWN, Found, Node, decode, hidden
 from datasync_transports.zookeeper.requests import GET_CHILDREN, GET_DATA, MultiRead, Operation, Reply
 from datasync_transports.zookeeper.session import Session
 
@@ -61,6 +61,7 @@ class Reader:
         """
         tops = frozenset(roots)
         single = frozenset(alone)
+        directories = self._session.place.directories
         todo: deque[Operation] = deque((GET_DATA, path, 0) for path in [*tops, *single])
         for reply in self._pipeline(todo):
             part: list[Seen] = []
@@ -74,12 +75,13 @@ class Reader:
                     part.append(Seen(path, found, False))
                     if found.children and path not in single:
                         todo.append((GET_CHILDREN, path, found.children))
+                        directories.add(path)
                 elif found == NO_AUTH:
                     refused.append(path)
             for seen in self._hidden(refused):
                 if seen.path in tops and seen.node is not None:
                     raise failures.forbidden(self._session.place, seen.path)
-                if seen.node is not None and seen.node.children and seen.path not in single:
+                if seen.path not in single and self._has_children(seen):
                     raise Misconfigured(
                         f"{self._session.place}: the ACL of {seen.path} hides what lies below it; "
                         "let this user read it, or watch a narrower path"
@@ -103,12 +105,23 @@ class Reader:
                     seen.append(Seen(path, None, False))
         return [*seen, *self._hidden(refused)]
 
+    def _has_children(self, seen: Seen) -> bool:
+        """Whether something lies below a hidden node; where nobody may know, whether something ever did."""
+        if seen.node is UNKNOWN:
+            return seen.path in self._session.place.directories
+        return seen.node is not None and seen.node.children > 0
+
     def _hidden(self, paths: Sequence[str]) -> Iterator[Seen]:
-        """What everybody may know of nodes that may not be read."""
-        if paths:
-            requests = [Exists(path, None) for path in paths]
-            for path, reply in zip(paths, self._session.ask(*requests, on_event=self._on_event), strict=True):
-                yield Seen(path, None if reply.value is None else hidden(reply.value), True)
+        """What may be known of nodes that may not be read: nothing, from ZooKeeper 3.9.3 on."""
+        replies = [self._session.send(Exists(path, None)) for path in paths]
+        for path, reply in zip(paths, replies, strict=True):
+            try:
+                stat = self._session.wait(reply, self._on_event)
+            except AuthenticationFailed:
+                self._session.check()
+                yield Seen(path, UNKNOWN, True)
+            else:
+                yield Seen(path, None if stat is None else hidden(stat), True)
 
     def _pipeline(self, todo: deque[Operation]) -> Iterator[Reply]:
         """Replies to all that is to be done, and to what is added while they come."""

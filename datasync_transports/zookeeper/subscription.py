@@ -13,7 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kazoo.protocol.serialization import Exists, Sync
 
-from datasync_core.transport import Batch, ConnectionLost, Entry, Gone, StoreError, Subscription
+from datasync_core.transport import (
+    AuthenticationFailed,
+    Batch,
+    ConnectionLost,
+    Entry,
+    Gone,
+    StoreError,
+    Subscription,
+)
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.place import Place
 from datasync_transports.zookeeper.reading import AT_ONCE, Reader, Seen
@@ -99,9 +107,14 @@ class ZookeeperSubscription(Subscription):
 
     def _beat(self, request: Exists | Sync) -> None:
         """A round trip; the top must be there."""
-        (reply,) = self._session.ask(request, on_event=self._note)
+        reply = self._session.send(request)
+        try:
+            there = self._session.wait(reply, self._note)
+        except AuthenticationFailed:
+            self._session.check()
+            there = True  # that it may not be read shows that it is there
         self._heard = time.monotonic()
-        if isinstance(request, Exists) and reply.value is None:
+        if isinstance(request, Exists) and there is None:
             raise failures.no_root(self._place)
 
     def _collect(self, deadline: float) -> None:
@@ -148,7 +161,12 @@ class ZookeeperSubscription(Subscription):
         return told, moment
 
     def _changes(self, told: dict[str, Seen], moment: int) -> Iterator[Entry | Gone]:
+        directories = self._place.directories
         for seen in told.values():
+            if seen.node is None:
+                directories.discard(seen.path)
+            else:
+                directories.add(seen.path.rpartition("/")[0])
             key = self._watched.key(seen.path)
             if key is not None:
                 yield self._entry(seen) or Gone(key, moment)
@@ -177,5 +195,5 @@ class ZookeeperSubscription(Subscription):
         if key is None or node is None or not node.data:
             return None
         if seen.hidden:
-            return Entry(key, b"", node.mzxid, f"the ACL of {seen.path} hides it from this user")
+            return Entry(key, b"", max(node.mzxid, 0), f"the ACL of {seen.path} hides it from this user")
         return Entry(key, node.data, node.mzxid)

@@ -27,6 +27,12 @@ QUICK = (
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
+BESIDE = (
+    "org.slf4j:slf4j-simple:1.7.36",
+    "io.dropwizard.metrics:metrics-core:4.1.12.1",
+    "org.xerial.snappy:snappy-java:1.1.10.5",
+)
+"""What ZooKeeper's releases bring along and its coordinates do not name."""
 JAAS = """Server {{
   org.apache.zookeeper.server.auth.DigestLoginModule required
 {users};
@@ -58,7 +64,7 @@ class ZooKeeper(Server):
             find_file("/usr/share/java/zookeeper.jar", "libzookeeper-java")  # requires what the others are in
             self._jars = ":".join(f"/usr/share/java/{name}.jar" for name in DEBIAN)
         else:
-            fetched = jars(f"org.apache.zookeeper:zookeeper:{version}", "org.slf4j:slf4j-simple:1.7.36")
+            fetched = jars(f"org.apache.zookeeper:zookeeper:{version}", *BESIDE)
             self._jars = str(fetched / "*")
         self.certificates = certificates
         self.tls_port = 0 if certificates is None else free_port()

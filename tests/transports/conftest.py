@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from datasync_core.transport import Transport, Url
 from datasync_transports.memory import MemoryTransport
 from datasync_transports.sqlite import SqliteTransport
+from tests.conftest import SERVERS
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import Store
-from tests.transports.zookeepers import Zoo
+from tests.transports.zookeepers import NEWEST, Zoo
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -40,6 +42,16 @@ def sqlite(file: Path) -> Iterator[Store]:
     store = Store(lambda: SqliteTransport(Url.parse(f"sqlite:{file}")))
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def newest_zookeeper(
+    request: pytest.FixtureRequest, shared: ExitStack, tmp_path_factory: pytest.TempPathFactory
+) -> ZooKeeper:
+    """One of the newest kind, for all tests of this worker."""
+    server = ZooKeeper(tmp_path_factory.mktemp("newest"), version=NEWEST)
+    request.config.stash.setdefault(SERVERS, []).append(server)
+    return shared.enter_context(server)
 
 
 @pytest.fixture

@@ -45,6 +45,14 @@ class TestZookeeper(Zookeeper):
         yield from outside_store(zookeeper_server, "")
 
 
+class TestNewestZookeeper(Zookeeper):
+    many = 2_000
+
+    @pytest.fixture
+    def outside(self, newest_zookeeper: ZooKeeper) -> Iterator[OutsideStore]:
+        yield from outside_store(newest_zookeeper, "")
+
+
 class TestZookeeperBelowAChroot(Zookeeper):
     many = 5_000
 

@@ -7,6 +7,7 @@ from kazoo.security import make_digest_acl
 
 from datasync_core.transport import (
     AuthenticationFailed,
+    Conflict,
     ConnectionLost,
     Entry,
     Gone,
@@ -16,6 +17,7 @@ from datasync_core.transport import (
     Transport,
     Unsupported,
 )
+from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import apply, drain, follow, keys, read, values
 from tests.transports.zookeepers import Zoo, until_lost
 
@@ -127,6 +129,33 @@ def test_a_hidden_directory_fails_the_store_for_what_lies_below_is_unknown(zoo: 
         entries(zoo.transport(), "dir/")
     assert sorted(entries(zoo.transport(), "dir/a")) == ["dir/a"]
     assert sorted(entries(zoo.user("bob"), "")) == ["dir/a"]
+
+
+def test_where_nothing_may_be_known_of_a_hidden_node_what_was_seen_counts(
+    newest_zookeeper: ZooKeeper,
+) -> None:
+    """ZooKeeper 3.9.3 does not say whether a hidden node has data or anything below it."""
+    with newest_zookeeper.using() as client:
+        zoo = Zoo(client, newest_zookeeper.url, "/apps")
+        zoo.commit(Put("a", b"1"), Put("dir/a", b"1"), Put("b", b"1"))
+        transport = zoo.transport()
+        assert sorted(entries(transport, "")) == ["a", "b", "dir/a"]
+        client.set_acls("/apps/a", BOBS)
+        found = entries(transport, "")
+        assert found["a"] == Entry("a", b"", 0, "the ACL of /apps/a hides it from this user")
+        assert found["b"].value == b"1"
+        writer = zoo.writer()
+        with pytest.raises(Conflict):
+            writer.commit([Put("a", b"2")], expect={"a": 0})
+        client.set_acls("/apps/dir", BOBS)
+        with pytest.raises(Misconfigured, match="the ACL of /apps/dir hides what lies below it"):
+            entries(transport, "")
+        assert sorted(key for key, one in entries(zoo.transport(), "").items() if one.error) == ["a", "dir"]
+        client.set_acls("/apps", BOBS)
+        assert sorted(entries(transport, "b", "dir/a")) == ["b", "dir/a"]
+        zoo.close()
+        client.add_auth("digest", "bob:bob")
+        client.delete("/apps", recursive=True)
 
 
 def test_a_root_that_vanishes_is_a_lost_connection_and_no_delete(zoo: Zoo) -> None:

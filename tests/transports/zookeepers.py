@@ -14,6 +14,8 @@ from datasync_core.transport import StoreError, Subscription, Transport, Url
 from datasync_transports.zookeeper import ZookeeperTransport
 from tests.transports.stores import Store
 
+NEWEST = "3.9.3"
+"""Of ZooKeeper, from Maven: the first that keeps to itself how large a hidden node is and what it has below."""
 LIVENESS = 2.0
 """Seconds; short, so that what waits for it is."""
 
