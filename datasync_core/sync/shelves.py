@@ -103,7 +103,8 @@ class Shelves:
         if not is_subtree(path):
             return [self.all[path]] if path in self.all else []
         paths = self._paths
-        below = (paths[place] for place in range(bisect_left(paths, path), len(paths)))  # sorted: they follow it
+        first = bisect_left(paths, path)  # those below it follow it
+        below = (paths[place] for place in range(first, len(paths)))
         return [self.all[one] for one in takewhile(lambda one: covers(path, one), below)]
 
     def get(self, key: str) -> Entry | None:
