@@ -141,10 +141,14 @@ class Mirror:
         if event.held:
             self.seen.clear()
             return
-        keys = {change.key for change in changes if change.key.startswith("k/")} - event.invalid.keys()
+        # A delete that was left for later is shown until it is applied, and its group is torn until then.
+        torn = {group_of(key) for key in self.aside if key.startswith("k/")}
+        groups = {group_of(change.key) for change in changes if change.key.startswith("k/")}
         before: dict[Group, str | None] = {}
         fresh: dict[Group, str] = {}
-        for group in {group_of(key) for key in keys}:
+        for group in torn:
+            self.seen.pop(group, None)
+        for group in groups - torn:
             texts = {event.values.get(key) for key in self.layout.groups[group]}
             if len(texts) > 1:
                 kind = event.reason if resync else "on_change"
@@ -152,15 +156,17 @@ class Mirror:
                 self._wrong(f"group {group} is of several transactions ({kind}): {shown}")
                 return
             text = texts.pop()
-            before[group] = self.seen.get(group)
-            self.seen[group] = None if text is None else written(text).transaction
-            if text is not None and self.seen[group] != before[group]:
-                fresh[group] = text
+            name = None if text is None else written(text).transaction
+            if group in self.seen:
+                before[group] = self.seen[group]
+                if text is not None and name != before[group]:
+                    fresh[group] = text
+            self.seen[group] = name
         if self.rewound:
             return
         for group, text in fresh.items():
             told = written(text)
-            for other in told.scope:
+            for other in told.scope.keys() - torn:
                 now = self.seen.get(other)  # None: it may have come and gone since
                 if now is not None and now == before.get(other, now) and now != told.transaction:
                     self._wrong(
