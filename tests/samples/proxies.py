@@ -24,7 +24,7 @@ RECENT = 30  # so many answers in a row say who serves
 
 INSTANCE = """
 [stores.{name}]
-url = "sqlite:{name}.db"
+url = "{url}"
 [plugins.{name}-backends]
 use = "backends"
 store = "{name}"
@@ -132,9 +132,11 @@ class Proxies:
         )
         place.env.pop("DATASYNC_HOST__DISABLE", None)
 
-    def configure(self, *names: str) -> None:
+    def configure(self, *names: str, url: str = "sqlite:{name}.db") -> None:
         """Instances, each with a folder and a store of its own; nothing else that is installed here runs."""
-        parts = [INSTANCE.format(name=name, haproxy=self._haproxy) for name in names]
+        parts = [
+            INSTANCE.format(name=name, haproxy=self._haproxy, url=url.format(name=name)) for name in names
+        ]
         for name in names:
             self.place.write(f"{name}/haproxy.cfg", "")
         self.place.write("datasync.toml", f"[host]\nonly = {list(names)}\n" + "".join(parts))

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shlex
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,10 +40,19 @@ def frontend(port: int) -> str:
     return json.dumps({"bind": f"127.0.0.1:{port}", "pool": "web"})
 
 
-def test_traffic_follows_the_keys_and_kills_without_one_failed_request(proxies: Proxies) -> None:
+@pytest.fixture(params=["sqlite", "redis", "zookeeper"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A store of each kind: nothing else changes for a plugin that moves."""
+    if request.param == "sqlite":
+        return "sqlite:{name}.db"
+    server = request.getfixturevalue(f"{request.param}_server")
+    return f"{request.param}://127.0.0.1:{server.port}?prefix={uuid.uuid4().hex}-{{name}}/"
+
+
+def test_traffic_follows_the_keys_and_kills_without_one_failed_request(proxies: Proxies, url: str) -> None:
     port = free_port()
     a, b, c, d = (proxies.web(name) for name in "abcd")
-    proxies.configure("edge")
+    proxies.configure("edge", url=url)
     proxies.do("put", "frontends/www", frontend(port))
     proxies.do("put", "backends/web/a", a.value)
     proxies.start_haproxy("edge")
