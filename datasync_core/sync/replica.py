@@ -194,6 +194,8 @@ class Replica:
                 del shelf.delta[key]
             self.buried += [(shelf, key) for key in unseen if key not in self.inferred]
             self.inferred.difference_update(unseen)
+            if not shelf.delta and not shelf.renewed:
+                shelf.settle()  # what came and went is not among the fresh of the next round
         self.touched = [shelf for shelf in self.touched if shelf.delta or shelf.renewed]
 
     def _read(self, entries: Sequence[Entry]) -> None:

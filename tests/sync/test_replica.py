@@ -442,3 +442,12 @@ def test_what_the_stream_told_beside_an_audit_is_no_newer_than_a_later_revision_
     replica.apply([BEGIN, AUDIT, Chunk([Entry("a", b"3", 4), Entry("b", b"3", 4)])])
     replica.apply([changes(Entry("a", b"2", 2), Gone("b", 3)), COMPLETE])
     assert (held(replica), replica.audited) == ({"a": b"3", "b": b"3"}, (2, 0))
+
+
+def test_G1_what_came_and_went_within_a_round_is_not_among_the_news_of_the_next() -> None:
+    replica = replica_of()
+    replica.apply([*snapshot(Entry("a", b"1", 1)), changes(Gone("a", 2))])
+    replica.settle()
+    replica.apply([changes(Entry("a", b"2", 3))])
+    [shelf] = replica.touched
+    assert ([entry.value for entry in shelf.fresh], shelf.deletes) == ([b"2"], 0)
