@@ -584,9 +584,9 @@ class Oracle:
                 self.host._wiring.feeds[where].replica.synced for where, _ in shadow.character.watches
             )
             shadow.change(mine(before), mine(after), set(mine(dict.fromkeys(reader.explicit))))
-            if not self.stores[store].revisions:
-                for key in mine(dict.fromkeys(reader.written)):
-                    shadow.thaw(key)
+            written = set() if self.stores[store].revisions else reader.written
+            for key in mine(dict.fromkeys(written | reader.back)):
+                shadow.thaw(key)
 
     def _stumbled(self, error: Exception) -> None:
         """The core made a mistake in a plugin's turn."""

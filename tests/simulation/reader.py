@@ -36,6 +36,8 @@ class Reader:
         """Keys that the last segments deleted."""
         self.written: set[str] = set()
         """Keys that the last segments wrote, perhaps with the bytes they had."""
+        self.back: set[str] = set()
+        """Keys that the last segments deleted and a snapshot has again."""
         self.place = 0
         """Where the last whole snapshot began in the log: what it does not show the stream had to tell."""
         self.streamed = 0
@@ -50,7 +52,7 @@ class Reader:
     def read(self, before: Mapping[str, tuple[str, int]]) -> None:
         """Take note of what was taken, which comes after ``before``."""
         known = dict(before)
-        self.explicit, self.written = set(), set()
+        self.explicit, self.written, self.back = set(), set(), set()
         self.whole, self.found = False, []
         taken, self.taken = self.taken, []
         for said in taken:
@@ -62,6 +64,8 @@ class Reader:
                 else:  # it replaces what audits before it found, and what was said before it
                     self.whole, self.found = True, []
                     self.written.clear()
+                    self.back.clear()
+                self.back |= self.explicit & self._staged.keys()
                 self.place, self.streamed, self.epoch = said.place, said.streamed, said.epoch
                 known, self._staged, self._auditing = self._staged, {}, False
                 self.explicit.difference_update(known)
