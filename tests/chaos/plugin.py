@@ -168,7 +168,8 @@ class Mirror:
             told = written(text)
             for other in told.scope.keys() - torn:
                 now = self.seen.get(other)  # None: it may have come and gone since
-                if now is not None and now == before.get(other, now) and now != told.transaction:
+                unchanged = other not in groups or now == before.get(other, "unknown")
+                if unchanged and now is not None and now != told.transaction:
                     self._wrong(
                         f"of {text[:200]!r} group {group} was told, but group {other} still is of {now}"
                     )
