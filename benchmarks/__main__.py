@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}; none: all")
     parser.add_argument("--short", action="store_true", help="seconds each, with less of everything")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="of each side; the best counts")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, metavar="N", help="of each side; the best counts"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in WORKLOADS]

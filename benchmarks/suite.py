@@ -6,15 +6,23 @@ import sys
 import time
 from collections.abc import Mapping
 
-from benchmarks import updates
+from benchmarks import loading, ordering, peers, ping, updates
 from benchmarks.sides import ROUNDS, Measuring, Result, Workload
 
 WORKLOADS: Mapping[str, Workload] = {
     "W1": updates.w1,
     "W1t": updates.w1t,
+    "W1p": peers.w1p,
+    "W1k": peers.w1k,
     "W2": updates.w2,
+    "W3": ping.w3,
     "W5": updates.w5,
+    "W6": loading.w6,
+    "W7": loading.w7,
+    "W8": loading.w8,
+    "W9": ordering.w9,
 }
+"""``python -m benchmarks NAME`` measures one."""
 
 
 def measure(name: str, rounds: int = ROUNDS, short: bool = False) -> list[Result]:

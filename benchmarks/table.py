@@ -58,7 +58,10 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
 def dump(results: Sequence[Result], *, short: bool) -> str:
     """JSON: the machine, and each result with its ratio."""
     rows = [{**asdict(result), "ratio": result.ratio, "met": result.met} for result in results]
-    return json.dumps({"machine": machine(), "short": short, "results": rows}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"machine": machine(), "short": short, "results": rows}, indent=1, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def machine() -> dict[str, Any]:

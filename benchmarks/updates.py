@@ -8,7 +8,7 @@ with slots an update and calls the hooks itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -95,9 +95,16 @@ def plugins(watches: int, type_: Any, *, decode: bool) -> list[Counting]:
 
 
 class Driven:
-    """A dispatcher with plugins in sync, and one store's inbox."""
+    """A dispatcher with plugins, and one store's inbox and copy."""
 
-    def __init__(self, counting: Sequence[Counting], *, document: bool = False) -> None:
+    def __init__(
+        self,
+        counting: Sequence[Counting],
+        known: Iterable[Sequence[Entry]] | None = None,
+        *,
+        delta: bool = False,
+    ) -> None:
+        """``known``: chunks of what the store has, None: not read yet; ``delta``: a reconnect tells the difference."""
         runtime = RealRuntime()
         doorbell = runtime.doorbell()
         self.dispatcher = Dispatcher(runtime, doorbell)
@@ -106,15 +113,27 @@ class Driven:
             for number, one in enumerate(counting)
         ]
         context: Any = None
-        bound = Binding({"main": "main"}, context, Patience())
+        bound = Binding({"main": "main"}, context, Patience(), delta=delta)
         wiring = wire(self.dispatcher, runtime, doorbell, made, lambda plugin: bound, {})
         self.inbox = wiring.feeds["main"].inbox
-        value = DOCUMENT % 0 if document else VALUE
+        self.replica = wiring.feeds["main"].replica
+        if known is not None:
+            self._read(known)
+
+    def _read(self, known: Iterable[Sequence[Entry]]) -> None:
         self.inbox.begin()
-        self.inbox.chunk([Entry(key(number), value, number + 1) for number in range(KEYS)])
+        for chunk in known:
+            self.inbox.chunk(chunk)
+            self.dispatcher.turn()
         self.inbox.complete()
         self.dispatcher.turn()
         assert all(str(state.state) == "in_sync" for state in self.dispatcher.states.values())
+
+
+def store(*, document: bool = False) -> list[list[Entry]]:
+    """What the store has before the updates, in one chunk."""
+    value = DOCUMENT % 0 if document else VALUE
+    return [[Entry(key(number), value, number + 1) for number in range(KEYS)]]
 
 
 def ours(
@@ -122,7 +141,7 @@ def ours(
 ) -> float:
     """Seconds for so many updates, batch by batch, each a round."""
     counting = plugins(watches, type_, decode=decode)
-    driven = Driven(counting, document=decode)
+    driven = Driven(counting, store(document=decode))
     entries = updates(count, document=decode)
     batches = [Batch(entries[start : start + batch]) for start in range(0, count, batch)]
     put, turn = driven.inbox.put, driven.dispatcher.turn
