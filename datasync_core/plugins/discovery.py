@@ -66,36 +66,61 @@ def discover(group: str) -> Discovery:
 
     A name that two distributions offer fails for both; so does a name that is none.
     """
-    offers: dict[str, list[Found]] = {}
-    damaged: list[Problem] = []
-    problems: list[Problem] = []
-    seen: set[str] = set()
+    return discover_all(group)[0]
+
+
+def discover_all(*groups: str) -> tuple[Discovery, ...]:
+    """The same of several groups, in one walk."""
+    looks = [_Look(group) for group in groups]
     try:
         for dist in importlib_metadata.distributions():
-            try:
-                if not _mentions(dist, group):
-                    continue
-                name, version = _identity(dist)
-                if not name:
-                    damaged.extend(_damaged(dist, group))
-                    continue
-                normal = re.sub(r"[-_.]+", "-", name).lower()
-                if normal in seen:
-                    continue
-                seen.add(normal)
-                for offer in _entry_points(_first(dist, name, version), group):
-                    offers.setdefault(offer.name, []).append(offer)
-            except Exception as error:
-                text = f"its entry_points.txt is malformed: {_malformed(dist, error)}"
-                problems.append(Problem(None, text, _place(dist), error))
+            points = _points(dist)
+            for look in looks:
+                look.at(dist, points)
     except Exception as error:  # a finder on sys.meta_path that is not ours
         text = f"not every distribution could be listed: {type(error).__name__}: {error}"
-        problems.append(Problem(None, text, "sys.meta_path", error))
-    problems.extend(problem for problem in damaged if problem.plugin not in offers)
-    found = tuple(_judge(group, offers, problems))
-    return Discovery(
-        found, tuple(sorted(problems, key=lambda problem: (problem.plugin or "", problem.where)))
-    )
+        for look in looks:
+            look.problems.append(Problem(None, text, "sys.meta_path", error))
+    return tuple(look.over() for look in looks)
+
+
+class _Look:
+    """What a walk has found of one group."""
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        self.problems: list[Problem] = []
+        self._offers: dict[str, list[Found]] = {}
+        self._damaged: list[Problem] = []
+        self._seen: set[str] = set()
+
+    def at(self, dist: IDistribution, points: str | Exception) -> None:
+        """Look at a distribution, whose entry points these are."""
+        try:
+            if not _mentions(points, self.group):
+                return
+            name, version = _identity(dist)
+            if not name:
+                self._damaged.extend(_damaged(dist, self.group))
+                return
+            normal = re.sub(r"[-_.]+", "-", name).lower()
+            if normal in self._seen:
+                return
+            self._seen.add(normal)
+            for offer in _entry_points(_first(dist, name, version), self.group):
+                self._offers.setdefault(offer.name, []).append(offer)
+        except Exception as error:
+            text = f"its entry_points.txt is malformed: {_malformed(dist, error)}"
+            self.problems.append(Problem(None, text, _place(dist), error))
+
+    def over(self) -> Discovery:
+        """What was found in all."""
+        problems = self.problems
+        problems.extend(problem for problem in self._damaged if problem.plugin not in self._offers)
+        found = tuple(_judge(self.group, self._offers, problems))
+        return Discovery(
+            found, tuple(sorted(problems, key=lambda problem: (problem.plugin or "", problem.where)))
+        )
 
 
 def _judge(group: str, offers: dict[str, list[Found]], problems: list[Problem]) -> Iterator[Found]:
@@ -119,14 +144,21 @@ def _bad(group: str, name: str) -> str | None:
     )
 
 
-def _mentions(dist: IDistribution, group: str) -> bool:
-    """Whether a distribution may have entry points of this group: only then is it worth parsing, or a complaint."""
+def _points(dist: IDistribution) -> str | Exception:
+    """The text of the entry points, or why it cannot be read."""
     try:
-        return f"[{group}]" in (dist.read_text("entry_points.txt") or "")
-    except UnicodeDecodeError as error:
-        if group.encode() in error.object:
-            raise
+        return dist.read_text("entry_points.txt") or ""
+    except Exception as error:
+        return error
+
+
+def _mentions(points: str | Exception, group: str) -> bool:
+    """Whether a distribution may have entry points of this group: only then is it worth parsing, or a complaint."""
+    if isinstance(points, str):
+        return f"[{group}]" in points
+    if isinstance(points, UnicodeDecodeError) and group.encode() not in points.object:
         return False
+    raise points
 
 
 def _identity(dist: IDistribution) -> tuple[str | None, str]:
@@ -143,6 +175,8 @@ def _first(dist: IDistribution, name: str, version: str) -> tuple[IDistribution,
     try:
         first = importlib_metadata.distribution(name)
     except Exception:  # its folder has another name than its metadata
+        return dist, name, version
+    if _path(first) == _path(dist) is not None:
         return dist, name, version
     first_name, first_version = _identity(first)
     return (first, first_name, first_version) if first_name else (dist, name, version)
@@ -168,7 +202,12 @@ def _damaged(dist: IDistribution, group: str) -> Iterator[Problem]:
 
 def _place(dist: IDistribution) -> str:
     name, version = _identity(dist)
-    return f"{name} {version}" if name else str(getattr(dist, "_path", None) or dist)
+    return f"{name} {version}" if name else str(_path(dist) or dist)
+
+
+def _path(dist: IDistribution) -> object:
+    """Where a distribution's metadata is, where it is in files."""
+    return getattr(dist, "_path", None)
 
 
 def _malformed(dist: IDistribution, error: Exception) -> str:
