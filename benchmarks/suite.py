@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from benchmarks import loading, ordering, peers, ping, updates
+from benchmarks import loading, ordering, peers, ping, starting, updates
 from benchmarks.sides import ROUNDS, Measuring, Result, Workload
 
 WORKLOADS: Mapping[str, Workload] = {
@@ -21,6 +21,8 @@ WORKLOADS: Mapping[str, Workload] = {
     "W7": loading.w7,
     "W8": loading.w8,
     "W9": ordering.w9,
+    "W10": starting.w10,
+    "start": starting.start,
 }
 """``python -m benchmarks NAME`` measures one."""
 
