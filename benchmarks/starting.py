@@ -39,6 +39,11 @@ WALK = f"""{IMPORTS}
 for distribution in importlib_metadata.distributions():
     distribution.metadata["Name"]
 """
+OURS = f"""{IMPORTS}
+for distribution in importlib_metadata.distributions():
+    if "[datasync." in (distribution.read_text("entry_points.txt") or ""):
+        distribution.metadata["Name"]
+"""
 TRANSPORTS = """
 import sys
 from datasync_core.cli import main
@@ -118,7 +123,11 @@ def w10(measuring: Measuring) -> list[Result]:
         results = []
         for command, code, against in (
             ("plugins", WALK, f"{IMPORTS}; one walk over the distributions and the names read"),
-            ("--version", IMPORTS, IMPORTS),
+            (
+                "--version",
+                OURS,
+                f"{IMPORTS}; one walk and the names of those that have entry points of ours read",
+            ),
         ):
             sides = measuring.best(
                 "W10",

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from benchmarks import loading, ordering, peers, ping, starting, updates
+from benchmarks import backlog, loading, ordering, over_redis, peers, ping, starting, updates
 from benchmarks.sides import ROUNDS, Measuring, Result, Workload
 
 WORKLOADS: Mapping[str, Workload] = {
@@ -16,12 +16,15 @@ WORKLOADS: Mapping[str, Workload] = {
     "W1k": peers.w1k,
     "W2": updates.w2,
     "W3": ping.w3,
+    "W4": over_redis.w4,
     "W5": updates.w5,
     "W6": loading.w6,
     "W7": loading.w7,
     "W8": loading.w8,
     "W9": ordering.w9,
     "W10": starting.w10,
+    "W11": over_redis.w11,
+    "W14": backlog.w14,
     "start": starting.start,
 }
 """``python -m benchmarks NAME`` measures one."""
