@@ -157,12 +157,15 @@ class Reflector:
         The healthy subscription is drained only after the snapshot was read, so whatever differs then it has missed.
         """
         fresh = self._store.subscribe(self._paths)
+        whole = False
         try:
-            self._read(fresh, healthy)
-        except BaseException:
-            with suppress(*_FAILURES):
-                fresh.close()
-            raise
+            whole = self._read(fresh, healthy)
+        finally:
+            if not whole:
+                with suppress(*_FAILURES):
+                    fresh.close()
+        if not whole:
+            return healthy
         self._subscription = fresh
         with suppress(*_FAILURES):
             healthy.close()
@@ -170,8 +173,11 @@ class Reflector:
         self.health.snapshots += 1
         return fresh
 
-    def _read(self, subscription: Subscription, beside: Subscription | None = None) -> None:
-        """A snapshot into the inbox; ``beside`` a healthy stream, which has the last word (an audit)."""
+    def _read(self, subscription: Subscription, beside: Subscription | None = None) -> bool:
+        """A snapshot into the inbox; ``beside`` a healthy stream, which has the last word (an audit).
+
+        Whether it is whole, and counts.
+        """
         inbox = self._inbox
         inbox.begin(audit=beside is not None)
         complete = False
@@ -179,7 +185,7 @@ class Reflector:
         try:
             for chunk in chunks:
                 if self._stopping:
-                    return
+                    return False
                 strangers = set(map(type, chunk)) - {Entry}
                 if (
                     strangers
@@ -188,23 +194,29 @@ class Reflector:
                         f"its transport's snapshot has a {strangers.pop().__name__} among the entries"
                     )
                 inbox.chunk(chunk)
-            if beside is not None:
-                self._drain(beside)
-            complete = not self._stopping
+            flushed = beside is not None and self._drain(beside)
+            complete = not (self._stopping or flushed)
         finally:
             if complete:
                 inbox.complete()
             else:
                 inbox.abort()
+        return complete
 
-    def _drain(self, subscription: Subscription) -> None:
-        """Take what a stream has by now; a writer that never pauses is waited for no longer than a bound."""
+    def _drain(self, subscription: Subscription) -> bool:
+        """Take what a stream has by now; a writer that never pauses is waited for no longer than a bound.
+
+        Whether there was a flush among it, which a stream that begins before it would tell again.
+        """
+        flushed = False
         for _ in range(DRAINED):
             batch = subscription.poll(0.0)
             if batch is None or self._stopping:
-                return
+                break
+            flushed = flushed or batch.cleared
             self._inbox.put(batch)
             self._cursor = subscription.cursor
+        return flushed
 
     def _connected(self) -> None:
         health = self.health

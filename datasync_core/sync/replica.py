@@ -46,6 +46,7 @@ class Replica:
         self._counts = counts  # the store numbers nothing: number each change of bytes here
         self._mark = 0
         self._auditing = False
+        self._outlived: dict[str, int] = {}  # deletes that a stream told beside an audit: key → revision
         self._staged: dict[str, Entry] | None = None  # what differs in the snapshot that is being read
 
     def settle(self) -> None:
@@ -122,8 +123,8 @@ class Replica:
                         shelf.errors += 1
                     shelf.entries[key] = new
                     continue
-            if old is not None and 0 < new.revision <= old.revision and not self._counts:
-                continue  # delivered twice
+            if self._is_told(old, new):
+                continue
             if self._auditing:
                 self._overtake(new)
             if new.gone:
@@ -131,9 +132,21 @@ class Replica:
             else:
                 self._set(shelf, old, new)
         if newest > self.streamed:
-            self.streamed = newest
-        if newest > self.revision and not self._counts:
-            self.revision = newest
+            self._stream_on(newest)
+
+    def _stream_on(self, newest: int) -> None:
+        """The stream told of a revision for the first time."""
+        self.streamed = newest
+        if not self._counts:
+            self.revision = max(self.revision, newest)
+        if not self._auditing:
+            self._outlived.clear()
+
+    def _is_told(self, old: Entry | None, new: Entry | Gone) -> bool:
+        """Whether this was delivered before: a stream that begins with an audit's snapshot repeats another."""
+        if old is not None:
+            return 0 < new.revision <= old.revision and not self._counts
+        return new.key in self._outlived and new.revision <= self._outlived[new.key]
 
     def _clear(self, latest: dict[str, Entry | Gone]) -> None:
         self._sweep(latest)
@@ -142,6 +155,8 @@ class Replica:
 
     def _overtake(self, new: Entry | Gone) -> None:
         """The stream is newer than the snapshot of an audit that is under way, unless that says otherwise."""
+        if new.gone and not self._counts:
+            self._outlived[new.key] = new.revision
         if self._staged is not None and new.key in self._staged:
             if self._counts or self._staged[new.key].revision <= new.revision:
                 del self._staged[new.key]
@@ -238,6 +253,7 @@ class Replica:
         else:
             self.snapshots += 1
             self.streamed = 0
+            self._outlived.clear()
         if self.synced:
             self._sweep(staged, self._mark)
             for key, new in staged.items():

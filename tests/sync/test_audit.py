@@ -190,3 +190,44 @@ def test_a_stream_without_an_end_does_not_put_an_audit_off():
     store = Endless()
     with audited(store, Notes()):
         assert store.compared.wait(SOON)
+
+
+class Flushed(MemoryTransport):
+    """A store that is flushed while its second snapshot is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subscriptions, self.closed, self.third = 0, list[int](), threading.Event()
+
+    def subscribe(self, paths: Sequence[str]) -> Subscription:
+        self.subscriptions += 1
+        if self.subscriptions == 3:
+            self.third.set()
+        return _Flushed(self, super().subscribe(paths))
+
+
+class _Flushed(_Deaf):
+    def __init__(self, transport: Flushed, inner: Subscription) -> None:
+        self._store, self._inner, self._number = transport, inner, transport.subscriptions
+
+    def snapshot(self) -> Iterator[Sequence[Entry]]:
+        yield from self._inner.snapshot()
+        if self._number == 2:
+            self._store.clear()
+
+    def poll(self, timeout: float) -> Batch | None:
+        return self._inner.poll(timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+        self._store.closed.append(self._number)
+
+
+def test_a_flush_beside_an_audit_is_told_once():
+    """The stream that was about to go on would begin before the flush, and tell it after what was written since."""
+    store = Flushed()
+    with audited(store, Notes()) as host:
+        assert host.wait(SOON)
+        host.publisher().put("a/1", "x")
+        assert store.third.wait(SOON)
+        assert store.closed[0] == 2, "the stream that told of the flush goes on"

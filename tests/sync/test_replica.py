@@ -451,3 +451,15 @@ def test_G1_what_came_and_went_within_a_round_is_not_among_the_news_of_the_next(
     replica.apply([changes(Entry("a", b"2", 3))])
     [shelf] = replica.touched
     assert ([entry.value for entry in shelf.fresh], shelf.deletes) == ([b"2"], 0)
+
+
+def test_G6_what_the_stream_told_beside_an_audit_is_not_told_again() -> None:
+    """The stream that goes on begins with the audit's snapshot, before what the other one told meanwhile."""
+    replica = replica_of(Entry("a", b"1", 1), Entry("b", b"1", 1))
+    replica.apply([BEGIN, AUDIT, Chunk([Entry("a", b"1", 1), Entry("b", b"1", 1)])])
+    replica.apply([changes(Entry("a", b"3", 3), Gone("b", 3), Gone("c", 3)), COMPLETE])
+    replica.settle()
+    replica.apply([changes(Entry("a", b"2", 2), Entry("b", b"2", 2), Entry("c", b"2", 2))])
+    assert (held(replica), delta(replica)) == ({"a": b"3"}, {})
+    replica.apply([changes(Gone("b", 3), Entry("c", b"4", 4))])
+    assert held(replica) == {"a": b"3", "c": b"4"}
