@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.names or [*WORKLOADS]:
         results += apart(measure, name, options.rounds, options.short)
         if options.json is not None:
-            options.json.write_text(dump(results, short=options.short))
+            options.json.write_text(dump(results, options.rounds, short=options.short))
     for line in lines(results):
         print(line)
     return 0 if options.short or all(result.met is not False for result in results) else 1

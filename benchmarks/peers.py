@@ -6,7 +6,7 @@ Neither keeps a copy, an order or a promise: what is compared is the way of one 
 from __future__ import annotations
 
 import asyncio
-import time
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pluggy
 from attrs import frozen
 
-from benchmarks.sides import Goal, Measuring, Result
+from benchmarks.sides import Goal, Measuring, Result, working
 from benchmarks.updates import EACH, GROUPS, KEYS, PLUGINS, SHORT, UPDATES, VALUE, key, ours, updates
 from datasync_core.model.entries import Entry
 
@@ -88,13 +88,13 @@ def through_pluggy(
     known = {key(number): Entry(key(number), VALUE, number + 1) for number in range(KEYS)}
     route_of = {name: routes[name.split("/")[1]] for name in known}
     entries = updates(count)
-    began = time.perf_counter()
+    began = working()
     for entry in entries:
         name = entry.key
         previous = known.get(name)
         known[name] = entry
         route_of[name](event=Seen(name, entry, previous))
-    seconds = time.perf_counter() - began
+    seconds = working() - began
     assert sum(plugin.count for plugin in plugins) == EACH * count
     return seconds
 
@@ -150,9 +150,9 @@ async def _operate(count: int) -> float:
     original = watching.infinite_watch
     watching.infinite_watch = stream
     try:
-        began = time.perf_counter()
+        began = working()
         await queueing.watcher(namespace=None, settings=settings, resource=resource, processor=processor)
-        seconds = time.perf_counter() - began
+        seconds = working() - began
     finally:
         watching.infinite_watch = original
     assert told == count
@@ -190,8 +190,6 @@ def w1p(measuring: Measuring) -> list[Result]:
 
 def w1k(measuring: Measuring) -> list[Result]:
     """Against kopf, for each update; its events go to one handler, ours to three plugins."""
-    import logging
-
     logging.getLogger("kopf").setLevel(logging.WARNING)
     count, fewer = measuring.count(UPDATES, SHORT), measuring.count(KOPF_UPDATES, 1000)
     mine, other = measuring.best("W1k", lambda: ours(count, 100) / count, lambda: through_kopf(fewer) / fewer)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 
 from attrs import field, frozen
 
 ROUNDS = 5
 """Rounds of each side; the best counts. Interleaved, so that a slow moment of the machine hits both."""
+
+
+working = time.process_time
+"""Seconds of the processor, the clock for sides that never wait: what else runs on the machine hardly shows."""
 
 
 @frozen
@@ -36,24 +41,25 @@ class Result:
     what: str
     against: str
     ours: float
-    other: float
+    other: float | None
+    """None: there is nothing beside it."""
     unit: str
     goal: Goal | None = None
     """None: written down, with no goal."""
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """What ours costs of the other side's; where the goal is to be so many times cheaper, how many times it is."""
-        return (
-            self.other / self.ours
-            if self.goal is not None and not self.goal.at_most
-            else self.ours / self.other
-        )
+        if self.other is None:
+            return None
+        upside_down = self.goal is not None and not self.goal.at_most
+        return self.other / self.ours if upside_down else self.ours / self.other
 
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none."""
-        return None if self.goal is None else self.goal.is_met(self.ratio)
+        ratio = self.ratio
+        return None if self.goal is None or ratio is None else self.goal.is_met(ratio)
 
 
 Side = Callable[[], float]

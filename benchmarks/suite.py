@@ -6,7 +6,18 @@ import sys
 import time
 from collections.abc import Mapping
 
-from benchmarks import backlog, loading, ordering, over_redis, peers, ping, starting, updates
+from benchmarks import (
+    backlog,
+    loading,
+    ordering,
+    over_redis,
+    over_zookeeper,
+    peers,
+    ping,
+    sizes,
+    starting,
+    updates,
+)
 from benchmarks.sides import ROUNDS, Measuring, Result, Workload
 
 WORKLOADS: Mapping[str, Workload] = {
@@ -24,7 +35,9 @@ WORKLOADS: Mapping[str, Workload] = {
     "W9": ordering.w9,
     "W10": starting.w10,
     "W11": over_redis.w11,
+    "W12": over_zookeeper.w12,
     "W14": backlog.w14,
+    "memory": sizes.memory,
     "start": starting.start,
 }
 """``python -m benchmarks NAME`` measures one."""

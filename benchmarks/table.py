@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, fields
 
-from benchmarks.sides import Result
+from benchmarks.sides import Goal, Result
 
 HEAD = ("workload", "ours", "the other side", "ratio", "goal", "met", "what")
 
@@ -40,16 +40,21 @@ def cells(result: Result) -> tuple[str, str, str, str, str, str]:
     return (
         result.name,
         shown(result.ours, result.unit),
-        shown(result.other, result.unit),
-        times(result.ratio),
+        "" if result.other is None else shown(result.other, result.unit),
+        "" if result.ratio is None else times(result.ratio),
         "" if result.goal is None else str(result.goal),
         said(result.met),
     )
 
 
+def sentence(result: Result) -> str:
+    """What was compared with what."""
+    return f"{result.what}; against {result.against}" if result.against else result.what
+
+
 def lines(results: Sequence[Result]) -> Iterator[str]:
     """A table in columns."""
-    table = [HEAD, *((*cells(result), f"{result.what}; against {result.against}") for result in results)]
+    table = [HEAD, *((*cells(result), sentence(result)) for result in results)]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEAD) - 1)]
     for row in table:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])

@@ -7,13 +7,12 @@ with slots an update and calls the hooks itself.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import define, frozen
 
-from benchmarks.sides import Goal, Measuring, Result
+from benchmarks.sides import Goal, Measuring, Result, working
 from datasync_core import Event, Watch
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.dispatcher import Dispatcher
@@ -51,18 +50,21 @@ def key(number: int) -> str:
     return f"cfg/r{number % GROUPS}/app{number % 100}/ifaces/obj{number:06d}"
 
 
-def updates(count: int, *, document: bool = False) -> list[Entry]:
+def updates(count: int, *, document: bool = False, keys: int = KEYS) -> list[Entry]:
     """Fresh entries, as a transport hands them over: a stride over the keys, each value new."""
     made = []
     for number in range(count):
-        which = number * 7919 % KEYS
+        which = number * 7919 % keys
         value = DOCUMENT % (number + 1) if document else VALUE[:-6] + b"%06d" % (number % 1_000_000)
-        made.append(Entry(key(which), value, number + KEYS + 1))
+        made.append(Entry(key(which), value, number + keys + 1))
     return made
 
 
 class Counting:
     """A plugin that counts what it is told."""
+
+    requires: Sequence[str] = ()
+    """Names of others: the first is ``p0``."""
 
     def __init__(self, watches: Sequence[Watch[Any]], *, decode: bool) -> None:
         self.watches = watches
@@ -109,12 +111,25 @@ class Driven:
         doorbell = runtime.doorbell()
         self.dispatcher = Dispatcher(runtime, doorbell)
         made = [
-            Plugin(f"p{number}", tuple(one.watches), on_resync=one.on_resync, on_change=one.on_change)
+            Plugin(
+                f"p{number}",
+                tuple(one.watches),
+                tuple(one.requires),
+                on_resync=one.on_resync,
+                on_change=one.on_change,
+            )
             for number, one in enumerate(counting)
         ]
         context: Any = None
         bound = Binding({"main": "main"}, context, Patience(), delta=delta)
-        wiring = wire(self.dispatcher, runtime, doorbell, made, lambda plugin: bound, {})
+        wiring = wire(
+            self.dispatcher,
+            runtime,
+            doorbell,
+            made,
+            lambda plugin: bound,
+            {one.name: one.requires for one in made},
+        )
         self.inbox = wiring.feeds["main"].inbox
         self.replica = wiring.feeds["main"].replica
         if known is not None:
@@ -129,11 +144,21 @@ class Driven:
         self.dispatcher.turn()
         assert all(str(state.state) == "in_sync" for state in self.dispatcher.states.values())
 
+    def drive(self, entries: Sequence[Entry], batch: int) -> float:
+        """Seconds for these changes, so many at a time, each time a round."""
+        batches = [Batch(entries[start : start + batch]) for start in range(0, len(entries), batch)]
+        put, turn = self.inbox.put, self.dispatcher.turn
+        began = working()
+        for one in batches:
+            put(one)
+            turn()
+        return working() - began
 
-def store(*, document: bool = False) -> list[list[Entry]]:
+
+def store(*, document: bool = False, keys: int = KEYS) -> list[list[Entry]]:
     """What the store has before the updates, in one chunk."""
     value = DOCUMENT % 0 if document else VALUE
-    return [[Entry(key(number), value, number + 1) for number in range(KEYS)]]
+    return [[Entry(key(number), value, number + 1) for number in range(keys)]]
 
 
 def ours(
@@ -142,14 +167,7 @@ def ours(
     """Seconds for so many updates, batch by batch, each a round."""
     counting = plugins(watches, type_, decode=decode)
     driven = Driven(counting, store(document=decode))
-    entries = updates(count, document=decode)
-    batches = [Batch(entries[start : start + batch]) for start in range(0, count, batch)]
-    put, turn = driven.inbox.put, driven.dispatcher.turn
-    began = time.perf_counter()
-    for one in batches:
-        put(one)
-        turn()
-    seconds = time.perf_counter() - began
+    seconds = driven.drive(updates(count, document=decode), batch)
     told = sum(one.count for one in counting)
     assert told == EACH * count, told
     return seconds
@@ -201,7 +219,7 @@ def floor(count: int, *, decode: bool = False) -> float:
     known = {key(number): Entry(key(number), value, number + 1) for number in range(KEYS)}
     route_of = {name: routes[name.split("/")[1]] for name in known}
     entries = updates(count, document=decode)
-    began = time.perf_counter()
+    began = working()
     for entry in entries:
         name = entry.key
         previous = known.get(name)
@@ -209,7 +227,7 @@ def floor(count: int, *, decode: bool = False) -> float:
         event = Seen(name, entry, previous)
         for hook in route_of[name]:
             hook(event)
-    seconds = time.perf_counter() - began
+    seconds = working() - began
     assert sum(one.count for one in made) == EACH * count
     return seconds
 
