@@ -148,7 +148,9 @@ class Chaos:
                         self.figures.episodes += 1
                         self._tell(str(self.figures))
             except Wrong as error:
-                raise Wrong(f"{error}\nwhat befell:\n  " + "\n  ".join(self._story[-60:])) from None
+                calls = [line for one in mirrors for line in one.story]
+                story = "\n  ".join(sorted([*self._story[-60:], *calls]))
+                raise Wrong(f"{error}\nwhat befell:\n  {story}") from None
         return self.figures
 
     def _end_writers(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -40,6 +41,8 @@ class Mirror:
     rewound: bool = False
     """Whether the store may have gone back to what it had."""
     wrong: list[str] = field(factory=list)
+    story: deque[str] = field(factory=lambda: deque(maxlen=30))
+    """What the last calls were."""
     succeeded: bool = False
     calls: int = 0
     resyncs: int = 0
@@ -68,6 +71,16 @@ class Mirror:
 
     def _deliver(self, event: Event, *, resync: bool) -> None:
         self.calls += 1
+        outcome = "raised"
+        try:
+            told = self._work(event, resync=resync)
+            outcome = f"{told}, {len(self.aside)} aside"
+        finally:
+            hook = f"on_resync ({event.reason})" if resync else "on_change"
+            held = f", {len(event.held)} held" if event.held else ""
+            self.story.append(f"{time.monotonic():.2f} {self.name} {self.calls} {hook}{held}: {outcome}")
+
+    def _work(self, event: Event, *, resync: bool) -> str:
         if event.first == self.succeeded:
             self._wrong(
                 f"event.first is {event.first} where a resync has{'' if self.succeeded else ' not'} succeeded"
@@ -95,6 +108,8 @@ class Mirror:
         self.aside |= aside
         if self.whole and (len(self.applied) < FULL or self.rng.random() < 0.01):
             self._check_state(event)
+        deletes = sum(change.deleted for change in changes)
+        return f"{len(changes) - deletes} puts, {deletes} deletes"
 
     def _set_aside(self, changes: Sequence[Change[str]]) -> set[str]:
         aside: set[str] = set()

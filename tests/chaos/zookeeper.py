@@ -37,11 +37,15 @@ class ZookeeperHand(Hand):
             asked = client.transaction()
             for (key, text), stat in zip(transaction.items(), there, strict=True):
                 path, found = f"{ROOT}/{key}", stat.get(2.0)
-                if text is None and found is not None:
+                if text is None:
+                    if (
+                        found is None
+                    ):  # fails where somebody has created it meanwhile, and only a part would go
+                        asked.create(path, b"")
                     asked.delete(path)
-                elif text is not None and found is None:
+                elif found is None:
                     asked.create(path, text.encode())
-                elif text is not None:
+                else:
                     asked.set_data(path, text.encode())
             for result in asked.commit_async().get(2.0):
                 if isinstance(result, Exception):
