@@ -38,9 +38,7 @@ class ZookeeperHand(Hand):
             for (key, text), stat in zip(transaction.items(), there, strict=True):
                 path, found = f"{ROOT}/{key}", stat.get(2.0)
                 if text is None:
-                    if (
-                        found is None
-                    ):  # fails where somebody has created it meanwhile, and only a part would go
+                    if found is None:  # or else somebody may create it now, and only a part would go
                         asked.create(path, b"")
                     asked.delete(path)
                 elif found is None:
