@@ -37,10 +37,10 @@ def lost(results: Sequence[Result], written: Sequence[float]) -> list[str]:
     ]
 
 
-def check(name: str, written: Sequence[float]) -> list[str]:
+def check(name: str, written: Sequence[float], attempts: int = ATTEMPTS) -> list[str]:
     """What a workload lost, in each of some attempts."""
     wrong: list[str] = []
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         wrong = lost(apart(measure, name, ROUNDS, True), written)
         if not wrong:
             break
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(GUARDED)}; none: all")
     parser.add_argument("--write", action="store_true", help="write the ratios of now down")
     parser.add_argument("--written", type=Path, default=WRITTEN, metavar="FILE", help="where they are")
+    parser.add_argument("--attempts", type=int, default=ATTEMPTS, metavar="N", help="before a loss counts")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in GUARDED]
     if unknown:
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = [f' "{name}": {json.dumps(merged[name])}' for name in GUARDED if name in merged]
         options.written.write_text("{\n" + ",\n".join(rows) + "\n}\n")
         return 0
-    wrong = [sentence for name in names for sentence in check(name, written[name])]
+    wrong = [sentence for name in names for sentence in check(name, written[name], options.attempts)]
     for sentence in wrong:
         print(sentence)
     return 1 if wrong else 0

@@ -56,7 +56,7 @@ def w9(measuring: Measuring) -> list[Result]:
     shuffled = [*edges.items()]
     random.Random(2).shuffle(shuffled)
     assert ours(edges)[1] == ours(dict(shuffled))[1] == tuple(floor(edges)[1])
-    rounds = measuring.count(20, 20)
+    rounds = measuring.count(20, 5)
     mine, other = measuring.best(
         "W9",
         lambda: min(ours(edges)[0] for _ in range(rounds)),

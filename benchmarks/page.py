@@ -1,4 +1,4 @@
-"""``python -m benchmarks.page FILE``: write the figures of ``python -m benchmarks --json FILE`` into docs/performance.md.
+"""``python -m benchmarks.page FILE``: the figures of ``python -m benchmarks --json FILE`` into docs/performance.md.
 
 The table there stands between two comments; the rest of the page is written by hand.
 """

@@ -60,13 +60,21 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
 
 
-def dump(results: Sequence[Result], *, short: bool) -> str:
+def dump(results: Sequence[Result], rounds: int, *, short: bool) -> str:
     """JSON: the machine, and each result with its ratio."""
     rows = [{**asdict(result), "ratio": result.ratio, "met": result.met} for result in results]
-    return (
-        json.dumps({"machine": machine(), "short": short, "results": rows}, indent=1, ensure_ascii=False)
-        + "\n"
-    )
+    whole = {"machine": machine(), "rounds": rounds, "short": short, "results": rows}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def parse(text: str) -> tuple[dict[str, Any], list[Result]]:
+    """The same back: what is said of all, and the results."""
+    said = json.loads(text)
+    results = []
+    for row in said.pop("results"):
+        goal = None if row["goal"] is None else Goal(**row["goal"])
+        results.append(Result(**{one.name: row[one.name] for one in fields(Result)} | {"goal": goal}))
+    return said, results
 
 
 def machine() -> dict[str, Any]:
