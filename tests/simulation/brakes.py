@@ -36,7 +36,7 @@ class Brakes:
                 continue
             keys, present = shadow.character.brake, len(shadow.content)
             if shadow.braked is not None:
-                if not _too_much(shadow.braked - present, shadow.braked, keys):
+                if shadow.braked - present < keys:
                     shadow.recover()
             elif not shadow.succeeded and shadow.expected:
                 if _too_much(shadow.expected - present, shadow.expected, keys):

@@ -275,7 +275,7 @@ class History:
             return
         if what < 27:
             seconds = rng.choice([0.1, 1.0, 5.0, 5.0, 20.0])
-            self._pass(seconds)
+            self._pass(seconds, all_of_it=rng.random() < 0.6)
             return
         fault = True
         match what:
@@ -383,11 +383,13 @@ class History:
         self.report.story.append(f"{what} {whom}".rstrip())
         self.oracle.trace(what, whom)
 
-    def _pass(self, seconds: float) -> None:
+    def _pass(self, seconds: float, *, all_of_it: bool = True) -> None:
+        """Let time pass, perhaps only until somebody reads a store, so that more may happen meanwhile."""
         end = self.runtime.monotonic() + seconds
         self._does(f"{seconds} s pass")
         while self.runtime.monotonic() < end and self._step(end):
-            pass
+            if not all_of_it and any(store.is_being_read() for store in self.stores.values()):
+                break
         self._check()
 
     def _step(self, end: float | None = None) -> bool:

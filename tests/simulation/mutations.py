@@ -23,8 +23,8 @@ from attrs import frozen
 from tests.simulation.mistakes import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240.0
-"""How long a mutation may take; one that hangs is noticed, too."""
+SECONDS = 600.0
+"""How long a mutation may take: a machine that is too slow for the seeds has noticed nothing."""
 
 
 @frozen
@@ -62,7 +62,7 @@ def judge(mutation: Mutation, seeds: int) -> Verdict:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Verdict(mutation, seeds, "it hangs")
+            return Verdict(mutation, None, f"not within {SECONDS:g} s")
         found = re.search(r"^seed (\d+): (.*)", told.stdout, re.MULTILINE)
         if found is None:
             return Verdict(mutation, None, told.stderr[-500:] if told.returncode else "")

@@ -32,6 +32,12 @@ class Reader:
         self.taken: list[Batch | Mark | Whole | list[Entry]] = []
         self._staged: Known = {}
         self._auditing = False
+        self._outlived: dict[str, int] = {}
+        """Revisions of deletes beside an audit: the stream that follows may tell again of what was before."""
+        self._deleted: set[str] = set()
+        """Keys that were deleted before the running segment."""
+        self._put: set[str] = set()
+        """Keys that it wrote."""
         self.explicit: set[str] = set()
         """Keys that the last segments deleted."""
         self.written: set[str] = set()
@@ -53,18 +59,29 @@ class Reader:
         """Take note of what was taken, which comes after ``before``."""
         known = dict(before)
         self.explicit, self.written, self.back = set(), set(), set()
+        self._deleted, self._put = set(), set()
         self.whole, self.found = False, []
+        begun: tuple[set[str], set[str]] | None = None
         taken, self.taken = self.taken, []
         for said in taken:
             if isinstance(said, Batch):
                 self._changes(known, said)
-            elif isinstance(said, Whole):
+                continue
+            if (
+                said is ABORT and begun is not None
+            ):  # as if it had never begun: what is around it is one segment
+                self._deleted, self._put = begun[0], begun[1] | self._put
+            elif isinstance(said, Mark | Whole):
+                begun = (self._deleted, self._put) if isinstance(said, Mark) else None
+                self._deleted, self._put = set(self.explicit), set()
+            if isinstance(said, Whole):
                 if self._auditing:
                     self.found.append((self.place, self._compare(known)))
                 else:  # it replaces what audits before it found, and what was said before it
                     self.whole, self.found = True, []
                     self.written.clear()
                     self.back.clear()
+                    self._outlived.clear()
                 self.back |= self.explicit & self._staged.keys()
                 self.place, self.streamed, self.epoch = said.place, said.streamed, said.epoch
                 known, self._staged, self._auditing = self._staged, {}, False
@@ -90,11 +107,16 @@ class Reader:
             for one in both:
                 one.clear()
             self.written.clear()
+            self.explicit |= self._deleted & self._put  # what came after that was never shown
         for change in batch.changes:
             key = change.key
             if key in known and 0 < change.revision <= known[key][1] and not self._counts:
                 continue  # delivered twice
+            if change.revision <= self._outlived.get(key, -1):
+                continue
             if change.gone:
+                if self._auditing and not self._counts:
+                    self._outlived[key] = change.revision
                 for one in both:
                     if self._is_newer(change, one):
                         one.pop(key, None)
@@ -105,6 +127,7 @@ class Reader:
                     if self._is_newer(change, one):
                         one[key] = (change.value.decode(), change.revision)
                 self.explicit.discard(key)
+                self._put.add(key)
                 self.written.add(key)
 
     def _is_newer(self, change: Entry | Gone, known: Known) -> bool:

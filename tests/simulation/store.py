@@ -197,6 +197,10 @@ class SimulatedStore(Transport):
         """Whether every subscription that lives has been given all there is."""
         return all(one.is_at_the_end() for one in self.subscriptions)
 
+    def is_being_read(self) -> bool:
+        """Whether somebody is in the middle of a snapshot."""
+        return any(one.reading for one in self.subscriptions)
+
     def _record(self, record: Record) -> None:
         self.log.append(record)
         self._remember()
@@ -218,6 +222,7 @@ class _Subscription(Subscription):
         self._place = 0  # how many records were delivered
         self._part = 0  # how many changes of the next record were
         self._since = 0  # where this subscription began: nothing before it is delivered again
+        self.reading = False
         self._following = False
         self._woken = False
         self._closed = False
@@ -227,6 +232,7 @@ class _Subscription(Subscription):
         self._break()
         self._place = self._since = store.begun = len(store.log)
         store.begun_in = store.epoch
+        self.reading = True
         listed = [
             (key, value, revision)
             for key, (value, revision) in store.entries.items()
@@ -246,7 +252,7 @@ class _Subscription(Subscription):
                 yield [Entry(key, value, self._number(revision)) for key, (value, revision) in found]
         store.runtime.pause()
         self._break()
-        self._following = True
+        self.reading, self._following = False, True
 
     def resume(self, cursor: Cursor) -> None:
         store = self._store
