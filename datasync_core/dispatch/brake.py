@@ -2,7 +2,8 @@
 
 A store that was flushed, mistaken for another, or restored half says nothing about what ought to be removed. So
 where keys vanish without an explicit delete, at least ``keys`` of them and more than ``share`` of what a plugin has
-applied, their removal is held until an operator releases it or the store's content comes back. Explicit deletes
+applied, their removal is held until an operator releases it or the store's content comes back: until fewer than
+``keys`` are missing, so that a restore that is half done removes nothing of the other half. Explicit deletes
 are never held. After a restart of the host only the count of what had been applied is known: a plugin whose store
 holds so much less is not called at all.
 """
@@ -34,7 +35,7 @@ class Brake:
         ``first``: no resync has succeeded yet. To be called when every store was read.
         """
         if self.tripped is not None:
-            if not self._is_too_much(self.tripped - _present(ledgers), self.tripped):
+            if self.tripped - _present(ledgers) < max(self._keys, 1):
                 self._let_go(ledgers)
             return None
         self.at_start = first and self.expected > 0

@@ -1,8 +1,9 @@
 """The one thread that calls hooks: takes what the inboxes have, makes a round of it, waits for more.
 
-A round: the inboxes are emptied into the replicas, each ledger notes what changed, then one pass forward in DAG
-order and one pass back. Between rounds nobody reads the replicas, so all hooks of a round see one state. Where a
-round left something that can go on at once (a gate opened, say) another follows.
+A round: the inboxes are emptied into the replicas, each lane gets the news or its ledger notes what changed
+(`dispatch.intake`), then one pass forward in DAG order and one pass back. Between rounds nobody reads the replicas, so
+all hooks of a round see one state. Where a round left something that can go on at once (a gate opened, say) another
+follows.
 
 `turn` does all that is to be done now and says when to look again; `run` is the thread around it. A harness or a
 simulation calls `turn` itself.
@@ -19,7 +20,7 @@ from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.faultlog import FaultLog
 from datasync_core.dispatch.intake import Intake, in_order
 from datasync_core.dispatch.lane import Lane
-from datasync_core.dispatch.states import PluginState, describe, is_beginning, state_of
+from datasync_core.dispatch.states import PluginState, StateName, describe, is_beginning, state_of
 from datasync_core.model.errors import said
 from datasync_core.model.faults import Fault
 from datasync_core.model.runtime import Doorbell, Runtime
@@ -306,10 +307,11 @@ class Dispatcher:
             else:
                 self._unsettled.discard(lane)
                 lane.clean = lane.is_clean()
-            state = state_of(lane)
-            if state != self.states.get(lane.name):
+            state, before = state_of(lane), self.states.get(lane.name)
+            if state != before:
                 changed[lane.name] = state
-                level = logging.DEBUG if is_beginning(state, lane) else logging.INFO
+                counts_down = before is not None and before.state is state.state is StateName.HELD
+                level = logging.DEBUG if counts_down or is_beginning(state, lane) else logging.INFO
                 said = {"plugin": lane.name, "state": str(state.state)}
                 log.log(level, "%s", describe(state, lane), extra=said)
         if changed:

@@ -113,10 +113,9 @@ class Lane(Standing):
     def tell(self) -> bool:
         """The pass forward of a plugin that keeps up. Whether its hook was called; if not, it is not clean any more."""
         news = self.news
-        for required in self.requires:
-            if not required.clean:
-                self.take_in()
-                return False
+        if not all([required.clean for required in self.requires]) and self.gate() is not None:
+            self.take_in()
+            return False
         if news.unusual or not news.raw:
             with self._decoding():
                 usual = news.is_usual(deletes=not self.dependents or self.plugin.whole)
@@ -140,7 +139,8 @@ class Lane(Standing):
         for part in call.parts.values():
             part.collect_changes(desk.runtime.monotonic(), puts=True, deletes=True)
         news.repeat(call)
-        self._write("on_change", call, event, error, "change")
+        if not self._write("on_change", call, event, error, "change") and self.attempts.wants_resync():
+            self.resync = "retry"
         return True
 
     def forward(self) -> bool:

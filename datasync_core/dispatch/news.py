@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datasync_core.dispatch.call import Call, WatchState, part_of
 from datasync_core.dispatch.ledger import Ledger
+from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue
 from datasync_core.spec.event import Gone, Key, Run, State
 from datasync_core.spec.watch import Watch
@@ -50,9 +51,13 @@ class News:
         self.said: list[Wish] = []
         """What the hook said of single keys."""
 
-    def has(self, ledger: Ledger, key: str) -> bool:
-        """Whether a change of a key is not told yet. Any thread may ask."""
-        return any(of is ledger and key in shelf.delta for shelf, _, of in tuple(self.items))
+    def untold(self, ledger: Ledger, key: str) -> Mapping[str, Entry | None]:
+        """The changes (key → the entry before) to which that of a key belongs, if it is not told yet. Any thread."""
+        for shelf, _, of in tuple(self.items):
+            delta = shelf.delta
+            if of is ledger and key in delta:
+                return delta
+        return {}
 
     def is_usual(self, *, deletes: bool) -> bool:
         """Whether every value decodes, and (unless ``deletes``) nothing is to be deleted."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
 from datasync_core.dispatch.brake import Brake
-from datasync_core.dispatch.ledger import Ledger
+from datasync_core.dispatch.ledger import Ice, Ledger
 from datasync_core.dispatch.news import News
 from datasync_core.model.runtime import Runtime
 from datasync_core.plugins.plugin import Plugin
@@ -149,7 +149,8 @@ class Standing:
 
     def undelivered(self) -> int:
         """How many keys are invalid or rejected. Any thread may ask."""
-        return sum(len(ledger.frozen) for ledger in self.ledgers.values())
+        frozen = [why for ledger in self.ledgers.values() for why in list(ledger.frozen.values())]
+        return sum(why.ice is not Ice.HELD for why in frozen)
 
     def is_behind(self) -> bool:
         """Whether something is pending."""

@@ -44,8 +44,8 @@ class Source(Protocol):
 class _Guarded(Struct, Generic[T], gc=False):
     """``with change:`` makes a failure the key's own: it is retried, or rejected for a `Reject`."""
 
-    key: str
     _source: Source
+    key: str
 
     @property
     def name(self) -> str:

@@ -72,9 +72,11 @@ def _plugin(
     entry = ledger.replica.shelves.peek(key)
     behind, frozen, aside = ledger.behind, ledger.frozen.get(key), ledger.aside.get(key)
     applied = behind.get(key, entry if ledger.based else None) if frozen is None else frozen.applied
-    untold = lane.news.has(ledger, key)
+    untold = lane.news.untold(ledger, key)
+    if key in untold:
+        applied = untold[key]
     uncertain = key in ledger.uncertain
-    told = not (uncertain or untold) and frozen is None and _equal(entry, applied)
+    told = not (uncertain or key in untold) and frozen is None and _equal(entry, applied)
     why: list[str] = []
     if frozen is not None:
         what = {Ice.INVALID: "invalid", Ice.REJECTED: "rejected", Ice.HELD: "held by the brake"}[frozen.ice]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = str | tuple[str, str]
 
+_TRACKS = 3  # loops that are remembered: one in another, and one before
 _FEW = 8  # changes that a generator tells sooner than `map`, which costs more to make
 
 
@@ -97,6 +98,20 @@ class _Source(Struct, gc=False):
         self.event.live.reject(self.store, change.key, reason)
 
 
+class _Track(Struct, gc=False):
+    """A loop over changes: how far it came says which was handed out last, without a step for each."""
+
+    keys: Collection[str]
+    sources: list[_Source]
+    left: Iterator[_Source]
+    before: int
+    """How many changes other loops had handed out when this one was made."""
+
+    def done(self) -> int:
+        """How many it has handed out."""
+        return len(self.sources) - self.left.__length_hint__()  # type: ignore[attr-defined, no-any-return]  # a list's
+
+
 class Event(Struct, eq=False):
     """The state of a plugin's watches and what changed in it. Valid only inside the hook.
 
@@ -113,8 +128,10 @@ class Event(Struct, eq=False):
     """Whether the plugin has not succeeded in a resync yet."""
     round: int
     """The number of the dispatcher's round; plugins called in one round see one state of each store."""
-    _handed: str | None = None  # the key handed out last, where that is no change of a run
-    _tracks: list[tuple[Collection[str], list[_Source], Iterator[_Source]]] = []
+    _handed: str | None = None  # the key handed out last otherwise than by a loop
+    _moved: int = 0  # how many the loops had handed out then
+    _past: int = 0  # how many those loops handed out that are not remembered any more
+    _tracks: list[_Track] = []
 
     @property
     def live(self) -> View:
@@ -126,27 +143,36 @@ class Event(Struct, eq=False):
     @property
     def handed(self) -> str | None:
         """The key that was last handed out: the suspect, when the hook raises. (For the parts of an event.)"""
-        last: str | None = None
-        for keys, sources, left in reversed(self._tracks):
-            done = len(sources) - left.__length_hint__()  # type: ignore[attr-defined]  # a list's iterator has one
-            if done < len(sources):  # a loop that was not at its end
-                if done:
-                    return _at(keys, done - 1)
-            elif done and last is None:
-                last = _at(keys, done - 1)
-        return last if self._handed is None else self._handed
+        if self._handed is not None and self._moved == self._progress():
+            return self._handed
+        for number, track in reversed([*enumerate(self._tracks)]):
+            done = track.done()
+            older = self._past + sum([one.done() for one in self._tracks[:number]])
+            if done and (done < len(track.sources) or older == track.before):
+                return next(islice(track.keys, done - 1, None))
+        return self._handed
 
     @handed.setter
     def handed(self, key: str | None) -> None:
         self._handed = key
-        if key is None:
-            self._tracks.clear()
+        self._tracks.clear()
+        self._past = self._moved = 0
+
+    def _hand(self, key: str) -> None:
+        """Note a key that is handed out otherwise than by a loop."""
+        self._handed = key
+        if self._tracks:
+            self._moved = self._progress()
+
+    def _progress(self) -> int:
+        """How many changes the loops have handed out."""
+        return self._past + sum([track.done() for track in self._tracks])
 
     def expire(self) -> None:
         """Called by the dispatcher when the hook has returned."""
         self._view = None
-        for _, sources, _ in self._tracks:
-            sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
+        for track in self._tracks:
+            track.sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
         self._tracks.clear()
 
     def __getitem__(self, watch: Watch[T]) -> Mapping[str, T]:
@@ -221,6 +247,7 @@ class Event(Struct, eq=False):
     __iter__ = _changes
 
     def _loops(self, deletes: Iterable[Gone], runs: Iterable[Run]) -> Iterator[Iterable[Change[Any]]]:
+        self._end()
         if deletes:
             yield self._deletes(deletes)
         for run in runs:
@@ -229,11 +256,12 @@ class Event(Struct, eq=False):
 
     def _few(self, run: Run) -> Iterator[PutChange[Any]]:
         """A loop over so few that making a faster one would take longer."""
+        self._end()
         watch, keys, entries, applied = run
         source = _Source(self, watch.offset, watch.store, watch.codec.decode)
         for key, entry, before in zip(keys, entries, applied, strict=False):
-            self._handed = key
-            yield PutChange(key, source, entry, before)
+            self._hand(key)
+            yield PutChange(source, key, entry, before)
             if self._view is None:
                 raise EventExpired
 
@@ -248,10 +276,11 @@ class Event(Struct, eq=False):
         else:
             keys, sources, entries, applied = self._joined(runs)
         left = iter(sources)
-        self._tracks.append((keys, sources, left))
-        self._handed = None
-        make: Callable[[str, _Source, Entry, Entry | None], PutChange[Any]] = PutChange
-        return map(make, keys, left, entries, applied)
+        if len(self._tracks) == _TRACKS:
+            self._past += self._tracks.pop(0).done()
+        self._tracks.append(_Track(keys, sources, left, self._progress()))
+        make: Callable[[_Source, str, Entry, Entry | None], PutChange[Any]] = PutChange
+        return map(make, left, keys, entries, applied)  # what `expire` ends is asked first
 
     def _joined(self, runs: list[Run]) -> tuple[list[str], list[_Source], list[Entry], list[Entry | None]]:
         keys: list[str] = []
@@ -277,8 +306,8 @@ class Event(Struct, eq=False):
             if source is None or of is not watch:
                 source, of = self._source(watch), watch
                 revision = self.live.revision(watch)
-            self._handed = key
-            yield DeleteChange(key, source, revision, applied)
+            self._hand(key)
+            yield DeleteChange(source, key, revision, applied)
             if self._view is None:
                 raise EventExpired
 
@@ -301,8 +330,8 @@ class Event(Struct, eq=False):
             if not covers(watch.path, key) or any(covers(path, key) for path in longer):
                 continue  # no key of this watch, so its absence here says nothing
             if state.get(key) is None and not view.frozen(watch, key):
-                self._handed = key
-                yield DeleteChange(key, source, revision, None, found)
+                self._hand(key)
+                yield DeleteChange(source, key, revision, None, found)
                 self.live  # noqa: B018 - an iterator kept beyond the hook raises, too
         for entry in state:
             key = entry.key
@@ -311,13 +340,9 @@ class Event(Struct, eq=False):
             value = source.decode(entry.value)
             found = actual.get(key[watch.offset :], UNSET)
             if found is UNSET or found != value:
-                self._handed = key
-                yield PutChange(key, source, entry, None, value, found)
+                self._hand(key)
+                yield PutChange(source, key, entry, None, value, found)
                 self.live  # noqa: B018 - the same
-
-
-def _at(keys: Collection[str], position: int) -> str:
-    return next(islice(keys, position, None))
 
 
 def _addressed(key: Key | Change[Any]) -> tuple[str | None, str]:

@@ -65,7 +65,7 @@ class Values(Mapping[str, T]):
         decode = self._decode
         event = self._event
         for entry in event.live.state(self._watch):
-            event._handed = entry.key
+            event._hand(entry.key)
             yield entry.key[offset:], decode(entry.value)
             event.live  # noqa: B018 - an iterator kept beyond the hook raises, too
 

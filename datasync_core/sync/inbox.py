@@ -91,6 +91,8 @@ class Inbox:
         """Whether anybody downstream has a key, or may have it; asked by the reading thread. None: take it so."""
         self.begun = 0
         """How many snapshots were begun."""
+        self.reading = False
+        """Whether one was begun that neither completed nor broke off."""
         self.completed = 0
         """The number of the newest snapshot that is whole."""
 
@@ -119,6 +121,7 @@ class Inbox:
         """A snapshot follows; ``audit``: of a stream that was healthy, to be compared with what it said."""
         with self._lock:
             self.begun += 1
+            self.reading = True
             self._append(BEGIN)
             if audit:
                 self._append(AUDIT)
@@ -145,11 +148,13 @@ class Inbox:
                         self._forget(segment)
             self._append(COMPLETE)
             self.completed = self.begun
+            self.reading = False
         self._doorbell.ring()
 
     def abort(self) -> None:
         """The snapshot broke off: forget it, but for what a stream said while it was compared."""
         with self._lock:
+            self.reading = False
             if BEGIN in self._segments:
                 begin, ending = self._last_begin(), []
             else:  # its beginning was taken

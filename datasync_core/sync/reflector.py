@@ -7,6 +7,7 @@ between. (The shape is client-go's reflector; here a loss is never hidden from w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from traceback import clear_frames
@@ -19,6 +20,8 @@ from datasync_core.spec.transport import Subscription
 from datasync_core.sync.backoff import Backoff
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.store import Store
+
+log = logging.getLogger("datasync")
 
 POLL = 5.0
 """Seconds between looks at whether to go on; `wake` ends a wait at once, so it bounds nothing but a lost wake."""
@@ -231,6 +234,7 @@ class Reflector:
         health = self.health
         if health.connected or health.error is None:
             health.since = self._runtime.time()
+        another = str(error) != str(health.error)
         health.connected, health.error = False, error
         clear_frames(
             error.__traceback__
@@ -241,6 +245,8 @@ class Reflector:
             self._lost = True
             text = f"store {self._store.name}: {error}"
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
+        elif another:
+            log.warning("store %s: %s", self._store.name, error)
 
     def _close(self) -> None:
         subscription, self._subscription = self._subscription, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -162,3 +163,75 @@ def test_the_same_bytes_again_end_a_rejection_and_are_told_to_nobody_else():
     del harness.calls[:]
     harness.put("a/1", "x")
     assert [(call.plugin, call.changes) for call in harness.calls] == [("p", [("CREATE", "a/1", "x", None)])]
+
+
+def test_a_loop_that_was_not_begun_is_over_with_its_event_too():
+    class Lazy(Recording):
+        kept: list[Iterator[Change[Any]]] = []
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            self.kept += [event.changes(self.watch), iter(event)]
+
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            self.kept += [event.changes(self.watch), iter(event)]
+
+    plugin = Lazy("a/")
+    harness = Harness(p=plugin)
+    harness.put("a/1", "x")
+    harness.commit({f"a/{number}": "y" for number in range(20)})
+    harness.resync("p")
+    assert len(plugin.kept) == 8
+    for kept in plugin.kept:
+        with pytest.raises(EventExpired):
+            next(kept)
+
+
+def _blamed(body: Any) -> str | None:
+    class Fails:
+        a, b = Watch("a/", str), Watch("b/", str)
+        watches = [a, b]
+
+        @hookimpl
+        def on_resync(self, event: Event) -> None:
+            pass
+
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            if not event[self.a]:
+                return
+            body(event, self.a, self.b)
+            raise ValueError("no")
+
+    harness = Harness(p=Fails())
+    harness.put("b/x", "y")
+    harness.commit({f"a/{number:02}": "x" for number in range(20)})
+    text = harness.faults()[-1]
+    return text.partition(" at ")[2].partition(":")[0] or None
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (lambda event, a, b: None, None),
+        (lambda event, a, b: [list(event.changes(a)), list(event.changes(b))], "a/19"),
+        (lambda event, a, b: [next(event.changes(a)), list(event.changes(a))], "a/19"),
+        (lambda event, a, b: [next(event.changes(a)), list(event[b].items())], "b/x"),
+        (lambda event, a, b: [list(event[b].items()), next(event.changes(a))], "a/00"),
+        (lambda event, a, b: [next(event.changes(a)) for _ in range(10)], "a/00"),
+        (lambda event, a, b: [list(event.changes(a)) for _ in islice(event, 2)], "a/19"),
+    ],
+    ids=["nothing", "an empty loop after", "abandoned", "then values", "values before", "many", "nested"],
+)
+def test_the_suspect_is_the_key_that_was_handed_out_last(body: Any, key: str | None):
+    assert _blamed(body) == key
+
+
+def test_one_failure_is_enough_for_a_resync_where_that_is_asked_for():
+    plugin = Recording("a/")
+    harness = Harness(patience=Patience(first=1, most=1, resync_after=1), p=plugin)
+    plugin.fail = [ValueError("no")]
+    harness.put("a/1", "x")
+    harness.advance(3)
+    assert [call.hook for call in harness.calls[-2:]] == ["on_change", "on_resync"]

@@ -31,11 +31,11 @@ class Recorder:
 
 def put(source: Recorder, value: bytes = b"2", applied: bytes | None = None) -> PutChange[Any]:
     before = None if applied is None else Entry("routes/a", applied, 1)
-    return PutChange("routes/a", source, 5, Entry("routes/a", value, 5), before)
+    return PutChange(source, "routes/a", Entry("routes/a", value, 5), before)
 
 
 def delete(source: Recorder, applied: bytes | None = None) -> DeleteChange[Any]:
-    return DeleteChange("routes/a", source, 5, None if applied is None else Entry("routes/a", applied, 1))
+    return DeleteChange(source, "routes/a", 5, None if applied is None else Entry("routes/a", applied, 1))
 
 
 def test_G7_a_key_that_was_not_applied_is_created() -> None:
@@ -62,9 +62,9 @@ def test_a_delete_of_what_was_never_applied_has_no_previous() -> None:
 
 def test_a_difference_carries_the_values_that_were_found() -> None:
     source = Recorder()
-    change: PutChange[Any] = PutChange("routes/a", source, 5, Entry("routes/a", b"2", 5), None, 2, 9)
+    change: PutChange[Any] = PutChange(source, "routes/a", Entry("routes/a", b"2", 5), None, 2, 9)
     assert (change.kind, change.value, change.previous) == (Kind.UPDATE, 2, 9)
-    gone: DeleteChange[Any] = DeleteChange("routes/a", source, 5, None, 9)
+    gone: DeleteChange[Any] = DeleteChange(source, "routes/a", 5, None, 9)
     assert gone.previous == 9
     assert source.decoded == []
 

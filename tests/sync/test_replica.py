@@ -463,3 +463,15 @@ def test_G6_what_the_stream_told_beside_an_audit_is_not_told_again() -> None:
     assert (held(replica), delta(replica)) == ({"a": b"3"}, {})
     replica.apply([changes(Gone("b", 3), Entry("c", b"4", 4))])
     assert held(replica) == {"a": b"3", "c": b"4"}
+
+
+def test_entries_that_cannot_be_read_are_counted_on_their_shelf() -> None:
+    replica = Replica([""])
+    replica.apply([BEGIN, Chunk([Entry("a", b"1", 1), Entry("b", b"1", 1)]), COMPLETE])
+    replica.settle()
+    changes = Changes()
+    changes.latest = {"a": Entry("a", b"2", 2, "it is hidden"), "b": Entry("b", b"2", 2)}
+    replica.apply([changes])
+    assert replica.shelves.all[""].errors == 1
+    replica.settle()
+    assert replica.shelves.all[""].errors == 0
