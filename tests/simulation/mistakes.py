@@ -195,7 +195,7 @@ MUTATIONS = [
         "brake-lets-go-early",
         "G10",
         BRAKE,
-        "if not self._is_too_much(self.tripped - _present(ledgers), self.tripped):",
+        "if self.tripped - _present(ledgers) < max(self._keys, 1):",
         "if _present(ledgers):",
     ),
     Mutation(
