@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GROUP_PLUGINS = "datasync.plugins"
 GROUP_TRANSPORTS = "datasync.transports"
 
+_NAME = re.compile(r"^Name: *(\S.*?) *$", re.MULTILINE)
+_VERSION = re.compile(r"^Version: *(\S.*?) *$", re.MULTILINE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 
 
@@ -164,6 +166,10 @@ def _mentions(points: str | Exception, group: str) -> bool:
 def _identity(dist: IDistribution) -> tuple[str | None, str]:
     """Name and version, with None for the name of a distribution that has no readable metadata."""
     try:
+        header = (dist.read_text("METADATA") or "").partition("\n\n")[0]
+        name, version = _NAME.search(header), _VERSION.search(header)
+        if name and version:  # to parse all of it takes as long as the walk
+            return name[1], version[1]
         metadata = dist.metadata
         return metadata.get("Name"), metadata.get("Version") or "of unknown version"
     except Exception:

@@ -114,6 +114,26 @@ def test_a_distribution_without_metadata_is_named_by_its_plugins(site, metadata)
     assert "METADATA" in problem.text
 
 
+@pytest.mark.parametrize(
+    ("header", "origin"),
+    [
+        ("Name: acme \nVersion: 2.0\nName: late\n", "acme 2.0"),
+        ("Name: acme\n", "acme of unknown version"),
+    ],
+)
+def test_name_and_version_are_those_of_the_header(site, header, origin):
+    site.install("acme", "[datasync.plugins]\nroutes = acme\n", metadata=f"{header}\nVersion: 9\n")
+    (found,) = discover(GROUP_PLUGINS).found
+    assert found.origin == origin
+
+
+@pytest.mark.parametrize("lines", ["name: acme\nversion: 2.0\n", "Name: acme\nVersion:\n 2.0\n"])
+def test_name_and_version_may_be_written_in_another_way(site, lines):
+    site.install("acme", "[datasync.plugins]\nroutes = acme\n", version="2.0", metadata=lines)
+    (found,) = discover(GROUP_PLUGINS).found
+    assert found.origin.split() == ["acme", "2.0"]
+
+
 def test_the_remnant_of_an_uninstalled_version_hurts_nobody(site):
     site.install("acme", "[datasync.plugins]\nroutes = new\n", version="2.0")
     site.install("acme", "[datasync.plugins]\nroutes = old\n", version="1.0", metadata=None)
