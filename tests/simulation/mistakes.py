@@ -199,6 +199,13 @@ MUTATIONS = [
         "if _present(ledgers):",
     ),
     Mutation(
+        "brake-lets-go-half-way",
+        "G10",
+        BRAKE,
+        "if self.tripped - _present(ledgers) < max(self._keys, 1):",
+        "if not self._is_too_much(self.tripped - _present(ledgers), self.tripped):",
+    ),
+    Mutation(
         "brake-never-lets-go", "G10", DISPATCHER, "            one.brake.release(one.ledgers.values())\n", ""
     ),
     Mutation(
@@ -290,15 +297,15 @@ MUTATIONS = [
         "told-through-a-gate",
         "gate",
         LANE,
-        "            if not required.clean:\n",
-        "            if False:\n",
+        "        if not all([required.clean for required in self.requires]) and self.gate() is not None:\n",
+        "        if False:\n",
     ),
     Mutation(
         "deletes-told-forward",
         "G5",
         LANE,
-        "deletes=not self.dependents or self.plugin.whole\n",
-        "deletes=True\n",
+        "deletes=not self.dependents or self.plugin.whole)\n",
+        "deletes=True)\n",
     ),
     Mutation(
         "telling-that-failed-counts",
