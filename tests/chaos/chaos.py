@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import subprocess
 import sys
 import threading
@@ -90,6 +91,8 @@ class Writer:
     def heard(self) -> tuple[int, int]:
         """What it has done and what failed, once it pauses."""
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], QUIET)[0]:
+            raise Wrong(f"a writing process has not come to rest after {QUIET:g} s")
         line = self._process.stdout.readline()
         if not line:
             raise Wrong(f"a writing process ended with {self._process.wait()}")

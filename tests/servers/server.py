@@ -6,6 +6,7 @@ Each kind says how it is started (`command`), how to tell that it serves (`serve
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +27,10 @@ class NotServing(Exception):
 
 
 class Server(ABC):
-    """One server. ``with`` starts and ends it; `restart`, `kill`, `freeze` and `thaw` are what may befall it."""
+    """One server. ``with`` starts and ends it; `restart`, `kill`, `freeze` and `thaw` are what may befall it.
+
+    It ends with the thread that started it, where the system has `setpriv`.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +90,13 @@ class Server(ABC):
         """Start it without waiting: of several that need each other."""
         assert not self.running, f"{self} runs already"
         command = self.command()
+        if (setpriv := shutil.which("setpriv")) is not None:
+            command = [
+                setpriv,
+                "--pdeathsig",
+                "KILL",
+                *command,
+            ]  # tests may be killed: nothing of theirs stays
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0

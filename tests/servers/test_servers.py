@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +66,28 @@ def test_a_server_that_cannot_begin_says_what_its_log_says(tmp_path: Path) -> No
     with pytest.raises(NotServing, match="maxmemry"), server:
         pass
     assert not server.running
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="only setpriv lets a process end with its parent")
+def test_a_server_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from tests.servers.redis import Redis
+server = Redis(Path({str(tmp_path)!r})).start()
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as tests:
+        assert tests.stdout is not None
+        pid = int(tests.stdout.readline())
+        assert _exists(pid)
+        tests.kill()
+    deadline = time.monotonic() + 10
+    while _exists(pid):
+        assert time.monotonic() < deadline, f"the server {pid} outlives who started it"
 
 
 def test_redis_speaks_TLS_asks_for_a_certificate_and_knows_its_users(tmp_path: Path) -> None:
@@ -153,4 +178,8 @@ def _until(condition: Callable[[], bool], server: Server) -> None:
 
 
 def _exists(pid: int | None) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Whether a process is there that has not ended, waited for or not."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
