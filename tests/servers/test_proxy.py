@@ -161,5 +161,5 @@ def test_refused_connections_leave_the_others_alone(proxy: Proxy) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_reset() -> None:
-    with Proxy((HOST, free_port())) as proxy, connect(proxy) as client, pytest.raises(ConnectionResetError):
+    with Proxy((HOST, free_port())) as proxy, pytest.raises(ConnectionResetError), connect(proxy) as client:
         client.recv(10)

@@ -228,9 +228,15 @@ PARTS = tuple(Subtree(f"p/g{group}/{part}") for group in range(2) for part in "c
 
 @pytest.mark.parametrize(("hashes", "paths"), [(False, ("p/",)), (True, ("p/",)), (False, PARTS)])
 def test_a_transaction_is_whole_whatever_else_is_written(
-    redis_server: Redis, client: Any, mirror: Made, hashes: bool, paths: tuple[str, ...]
+    redis_server: Redis,
+    client: Any,
+    mirror: Made,
+    monkeypatch: pytest.MonkeyPatch,
+    hashes: bool,
+    paths: tuple[str, ...],
 ) -> None:
     """Each writes a counter with new keys and takes old ones away; another one writes single keys without a pause."""
+    monkeypatch.setattr("datasync_transports.redis.settling.PATIENCE", 20.0)  # a busy machine takes longer
     copy = mirror(*paths)
     ended = threading.Event()
     last: dict[str, int] = {}
