@@ -85,7 +85,7 @@ class ZookeeperHand(Hand):
     def _directories(self, client: KazooClient, keys: Sequence[str] | Mapping[str, object]) -> None:
         for path in sorted({f"{ROOT}/{key}".rpartition("/")[0] for key in keys}):
             if client.exists_async(path).get(2.0) is None:
-                client.ensure_path(path)
+                client.ensure_path_async(path).get(2.0)
 
 
 class _failing:
