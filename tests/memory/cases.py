@@ -103,7 +103,11 @@ class Hung(Mirror):
 def slow_hook(gauge: Gauge, pause: float) -> None:
     """A plugin that takes its time for each call under an endless stream over a bounded set of keys."""
     over = threading.Event()
-    plugin = Mirror(before=lambda _: over.wait(pause) and None)
+
+    def take_time(event: Event) -> None:
+        over.wait(pause)
+
+    plugin = Mirror(before=take_time)
     feed = Feed(lambda feed: rewriting(feed, gauge, KEYS))
     with running(feed, p=plugin) as host:
         enough(gauge, host)
