@@ -36,7 +36,7 @@ class ZookeeperHand(Hand):
             there = [client.exists_async(f"{ROOT}/{key}") for key in transaction]
             asked = client.transaction()
             for (key, text), stat in zip(transaction.items(), there, strict=True):
-                path, found = f"{ROOT}/{key}", stat.get(2.0)
+                path, found = f"{ROOT}/{key}", stat.get(timeout=2.0)
                 if text is None:
                     if found is None:  # or else somebody may create it now, and only a part would go
                         asked.create(path, b"")
@@ -45,7 +45,7 @@ class ZookeeperHand(Hand):
                     asked.create(path, text.encode())
                 else:
                     asked.set_data(path, text.encode())
-            for result in asked.commit_async().get(2.0):
+            for result in asked.commit_async().get(timeout=2.0):
                 if isinstance(result, Exception):
                     raise result
 
@@ -55,16 +55,16 @@ class ZookeeperHand(Hand):
             self._directories(client, [key])
             path, data = f"{ROOT}/{key}", text.encode()
             ways: list[Callable[[], object]] = [
-                lambda: client.set_async(path, data).get(2.0),
-                lambda: client.create_async(path, data).get(2.0),
-                lambda: client.create_async(path, data, ephemeral=True).get(2.0),
-                lambda: client.delete_async(path).get(2.0),
-                lambda: client.set_async(path, b"").get(2.0),
-                lambda: client.create_async(f"{path}/below", data).get(2.0),
-                lambda: client.delete_async(f"{path}/below").get(2.0),
-                lambda: client.set_async(f"{path}/below", data).get(2.0),
-                lambda: client.create_async(f"{ROOT}/elsewhere-", data, sequence=True).get(2.0),
-                lambda: client.create_async(f"{ROOT}/{other}", data).get(2.0),
+                lambda: client.set_async(path, data).get(timeout=2.0),
+                lambda: client.create_async(path, data).get(timeout=2.0),
+                lambda: client.create_async(path, data, ephemeral=True).get(timeout=2.0),
+                lambda: client.delete_async(path).get(timeout=2.0),
+                lambda: client.set_async(path, b"").get(timeout=2.0),
+                lambda: client.create_async(f"{path}/below", data).get(timeout=2.0),
+                lambda: client.delete_async(f"{path}/below").get(timeout=2.0),
+                lambda: client.set_async(f"{path}/below", data).get(timeout=2.0),
+                lambda: client.create_async(f"{ROOT}/elsewhere-", data, sequence=True).get(timeout=2.0),
+                lambda: client.create_async(f"{ROOT}/{other}", data).get(timeout=2.0),
             ]
             rng.choice(ways)()
 
@@ -77,15 +77,15 @@ class ZookeeperHand(Hand):
     def _open(self) -> KazooClient:
         if self._client is None:
             client = self._client = KazooClient(
-                self._hosts, timeout=2.0, connection_retry=KazooRetry(max_tries=0)
+                self._hosts, timeout=2.0, connection_retry=KazooRetry(max_tries=1)
             )
             client.start(timeout=2.0)
         return self._client
 
     def _directories(self, client: KazooClient, keys: Sequence[str] | Mapping[str, object]) -> None:
         for path in sorted({f"{ROOT}/{key}".rpartition("/")[0] for key in keys}):
-            if client.exists_async(path).get(2.0) is None:
-                client.ensure_path_async(path).get(2.0)
+            if client.exists_async(path).get(timeout=2.0) is None:
+                client.ensure_path_async(path).get(timeout=2.0)
 
 
 class _failing:
@@ -163,7 +163,7 @@ class ZookeeperWorld(World):
                 below: list[str] = []
                 for path, text, children in zip(waiting, data, names, strict=True):
                     try:
-                        value, there = text.get(5.0)[0], children.get(5.0)
+                        value, there = text.get(timeout=5.0)[0], children.get(timeout=5.0)
                     except NoNodeError:
                         continue  # an ephemeral one that went with its session
                     if value:
