@@ -114,9 +114,11 @@ def _query(scheme: str, text: str) -> dict[str, str]:
 def _hosts(scheme: str, text: str) -> tuple[tuple[str, int | None], ...]:
     hosts = []
     for item in filter(None, text.split(",")):
-        match = re.match(r"(\[[^\]]+\]|[^:]*)(?::(\d{1,5}))?\Z", item)
-        if match is None or (match[2] and int(match[2]) > 65535):
-            # What is there may be half of a password with a slash in it, so it is not shown.
+        match = re.match(r"(\[[^\]]+\]|[^:]*)(?::([0-9]+))?\Z", item)
+        # What is there may be half of a password with a slash in it, so it is not shown.
+        if match is None:
             raise ConfigError(f"the {scheme}: URL has a host that is not HOST or HOST:PORT")
+        if match[2] and (len(match[2]) > 5 or not 1 <= int(match[2]) <= 65535):
+            raise ConfigError(f"the {scheme}: URL has a port that is none: ports are 1 to 65535")
         hosts.append((match[1], int(match[2]) if match[2] else None))
     return tuple(hosts)

@@ -133,7 +133,9 @@ def test_a_url_without_a_secret_is_shown_as_it_can_be_read(text: str) -> None:
             "a store's URL begins with its scheme, as in sqlite:datasync.db or redis://host:6379/0",
         ),
         ("redis://h:x", "the redis: URL has a host that is not HOST or HOST:PORT"),
-        ("redis://h:65536", "the redis: URL has a host that is not HOST or HOST:PORT"),
+        ("redis://h:65536", "the redis: URL has a port that is none: ports are 1 to 65535"),
+        ("redis://h:0", "the redis: URL has a port that is none: ports are 1 to 65535"),
+        ("redis://h:99999999999", "the redis: URL has a port that is none: ports are 1 to 65535"),
         ("redis://h?a=1&a=2", "the redis: URL has the option 'a' twice"),
     ],
 )
