@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -125,8 +125,20 @@ def _converted(
             raise ConfigError(f"the setting {name!r} is not what is expected: {_shown(hint)}") from None
         reason, _, place = str(error).replace("`", "").partition(" - at ")
         path = place.removeprefix("$") if place else ""
+        if not path and (choices := _choices(hint)):
+            reason = f"it is one of {', '.join(map(repr, choices))}, got {value!r}"
         reason = redacted(reason, {name: value}, [name] if secret else ())
         raise ConfigError(f"the setting '{name}{path}' is wrong: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _choices(hint: Any) -> list[object]:
+    """The values that a setting may have, where they are listed; empty where it may be something else, too."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    if get_origin(hint) not in (Union, UnionType):
+        return []
+    parts = [_choices(part) for part in get_args(hint) if part is not type(None)]
+    return [choice for part in parts for choice in part] if all(parts) else []
 
 
 def _resolved(cls: Callable[..., Any], name: str, annotation: Any) -> Any:
