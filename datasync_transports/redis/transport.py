@@ -80,6 +80,8 @@ class RedisTransport(Transport):
 
     def _hosts(self, service: str | None) -> tuple[tuple[str, int], ...]:
         url = self.url
+        if not url.hosts and url.path[:1] not in ("", "/"):
+            raise Misconfigured(f"{url.scheme}:{url.path} lacks its slashes; write {url.scheme}://{url.path}")
         if len(url.hosts) > 1 and service is None:
             raise Misconfigured(
                 f"{url} names several hosts; that is for Sentinels, whose service= is to be named"

@@ -77,6 +77,8 @@ class Place:
 
 def place_of(url: Url) -> Place:
     """Read a URL, without its options; raises `Misconfigured` for one that names no servers."""
+    if not url.hosts and url.path[:1] not in ("", "/"):
+        raise Misconfigured(f"{url.scheme}:{url.path} lacks its slashes; write {url.scheme}://{url.path}")
     if not url.hosts:
         raise Misconfigured(f"{url} names no server; write {url.scheme}://HOST:{PORT}/CHROOT")
     hosts = tuple((host.strip("[]") or "127.0.0.1", port or PORT) for host, port in url.hosts)

@@ -303,6 +303,8 @@ def test_what_speaks_no_RESP3_is_refused(answer: bytes, text: str) -> None:
 @pytest.mark.parametrize(
     ("url", "text"),
     [
+        ("redis:127.0.0.1", "redis:127.0.0.1 lacks its slashes; write redis://127.0.0.1"),
+        ("redis:h:6380/1", "redis:h:6380/1 lacks its slashes; write redis://h:6380/1"),
         ("redis://h/prefix", "after the host comes the number of a database"),
         ("redis://h/1?db=2", "db says 2 and the path 1"),
         ("redis://h?db=-1", "db is the number of a database, from 0"),

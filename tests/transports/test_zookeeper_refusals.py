@@ -180,7 +180,16 @@ def test_a_certificate_for_another_host(certificates: Certificates, tmp_path: Pa
         ("zookeeper://h?ca=x.pem", "ca, cert and key are for TLS; add tls=true"),
         ("zookeeper://h?acl=creator", "acl=creator needs somebody whom nodes belong to"),
         ("zookeeper://h?sasl=DIGEST-MD5", "sasl=DIGEST-MD5 needs a name"),
-        ("zookeeper://h?acl=closed", "wrong"),
+        (
+            "zookeeper://h?acl=creater",
+            "the setting 'acl' is wrong: it is one of 'open', 'creator', got 'creater'",
+        ),
+        (
+            "zookeeper://h?sasl=digest",
+            "the setting 'sasl' is wrong: it is one of 'DIGEST-MD5', 'GSSAPI', got 'digest'",
+        ),
+        ("zookeeper:h:2182/a", "zookeeper:h:2182/a lacks its slashes; write zookeeper://h:2182/a"),
+        ("zookeeper://h:99999", "has a port that is none: ports are 1 to 65535"),
     ],
 )
 def test_settings_that_cannot_be(url: str, said: str, tmp_path: Path) -> None:
