@@ -36,7 +36,7 @@ def meaning(place: Place, error: BaseException) -> StoreError:
     if isinstance(error, exceptions.SessionExpiredError):
         return ConnectionLost(f"{place}: the session has expired")
     if isinstance(error, exceptions.ConnectionLoss | exceptions.ConnectionClosedError):
-        return ConnectionLost(f"{place}: the connection was lost")
+        return lost(place)
     return StoreError(f"{place}: {type(error).__name__} {error}".rstrip())
 
 
@@ -57,10 +57,20 @@ def no_root(place: Place) -> StoreError:
     return ConnectionLost(f"{place}: there is no node {place.root}; create it, or name another chroot")
 
 
-def silent(place: Place, seconds: float) -> StoreError:
+def lost(place: Place) -> ConnectionLost:
+    """The server, or something on the way to it, has ended the connection."""
+    return ConnectionLost(f"{place}: the connection was lost")
+
+
+def silent(place: Place, seconds: float) -> ConnectionLost:
     """No answer in time."""
     hint = "; where sasl= is given it must be set up there, too" if place.sasl else ""
-    return ConnectionLost(f"{place} does not answer within {seconds:g} s{hint}")
+    return ConnectionLost(f"{place} does not answer within {rounded(seconds)} s{hint}")
+
+
+def rounded(seconds: float) -> str:
+    """Seconds as people say them: 0.5, 6.7, 10."""
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
 
 
 def unreachable(

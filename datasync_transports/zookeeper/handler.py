@@ -6,6 +6,7 @@ import math
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -33,7 +34,10 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         """The servers that a connection was made with."""
         self.silent = False
         """Whether a server let us connect and then said nothing."""
+        self.starved: float | None = None
+        """Seconds for which the server had said nothing when it was waited for last; None where it answered."""
         self.over = threading.Event()
+        self._heard = 0.0
         self._connect_timeout = connect_timeout
         self._ended = ended
         self._socket: socket.socket | None = None
@@ -71,6 +75,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
             self.refusals[where] = error
             raise
         self._socket = made
+        self._heard = time.monotonic()
         self.reached.add(where)
         return made
 
@@ -86,6 +91,10 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         ready = {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}
         if not ready and not self.connected:
             self.silent = True
+        now = time.monotonic()
+        if reads and reads[0].fileno() in ready:
+            self._heard = now
+        self.starved = None if ready else now - self._heard
         return (
             [one for one in reads if one.fileno() in ready],
             [one for one in writes if one.fileno() in ready],

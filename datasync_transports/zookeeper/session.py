@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionLoss
 from kazoo.protocol.serialization import CloseInstance
 from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
@@ -35,7 +36,6 @@ class _Signal:
         self.error = error
 
 
-_LOST = "connection was lost"
 _RING, _OPENED = _Signal(), _Signal()
 
 
@@ -116,6 +116,8 @@ class Session:
             elif item is reply:
                 if reply.error is not None:
                     self.check()
+                    if isinstance(reply.error, ConnectionLoss):
+                        raise self._lost() from reply.error
                     raise failures.meaning(self.place, reply.error) from reply.error
                 return reply.value
             elif item is None and time.monotonic() >= deadline:
@@ -167,8 +169,14 @@ class Session:
         """Raise a `StoreError` where the session is over."""
         if self._refused:
             raise failures.refused_credentials(self.place)
-        if self._closed or self._over:
-            raise ConnectionLost(f"{self.place}: the {'session was closed' if self._closed else _LOST}")
+        if self._closed:
+            raise ConnectionLost(f"{self.place}: the session was closed")
+        if self._over:
+            raise self._lost()
+
+    def _lost(self) -> ConnectionLost:
+        starved = self._handler.starved
+        return failures.lost(self.place) if starved is None else failures.silent(self.place, starved)
 
     def _get(self, timeout: float) -> Any:
         try:

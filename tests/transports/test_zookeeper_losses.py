@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,20 +31,29 @@ def read_through(zoo: Zoo, proxy: Proxy) -> Subscription:
     return subscription
 
 
-@pytest.mark.parametrize("loss", [Proxy.cut, Proxy.close, Proxy.stall])
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (Proxy.cut, "the connection was lost"),
+        (Proxy.close, "the connection was lost"),
+        (Proxy.stall, r" does not answer within [12](\.\d)? s"),
+    ],
+)
 def test_G3_a_lost_connection_is_told_within_liveness_and_stays_lost(
-    zoo: Zoo, proxy: Proxy, loss: Callable[[Proxy], None], caplog: pytest.LogCaptureFixture
+    zoo: Zoo, proxy: Proxy, loss: Callable[[Proxy], None], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     zoo.outside.put("a", b"1")
     subscription = read_through(zoo, proxy)
     caplog.set_level(logging.WARNING)
     loss(proxy)
     began = time.monotonic()
-    assert isinstance(until_lost(subscription), ConnectionLost)
+    error = until_lost(subscription)
+    assert isinstance(error, ConnectionLost)
+    assert re.search(rf"{said}$", str(error)), error
     assert time.monotonic() - began < LIVENESS + 1
     proxy.flow()
     zoo.outside.put("a", b"2")
-    assert isinstance(until_lost(subscription, 1.0), ConnectionLost)
+    assert str(until_lost(subscription, 1.0)) == str(error)
     subscription.close()
     assert not caplog.records, "kazoo's warnings are errors here already"
     assert values(read(read_through_anew(zoo, proxy))) == {"a": b"2"}

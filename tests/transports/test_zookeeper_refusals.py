@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from kazoo.security import make_digest_acl
 
-from datasync_core.transport import Misconfigured, Url
+from datasync_core.transport import ConnectionLost, Misconfigured, Put, Url
 from datasync_transports.zookeeper import ZookeeperTransport, requests
 from tests.servers.certificates import Certificates
 from tests.servers.server import free_port
@@ -84,6 +84,21 @@ def test_a_server_that_does_not_answer(zookeeper_server: ZooKeeper, tmp_path: Pa
     finally:
         zookeeper_server.thaw()
     assert "does not answer within 0.5 s" in said
+
+
+def test_a_server_that_stops_to_answer_a_writer(zookeeper_server: ZooKeeper) -> None:
+    transport = ZookeeperTransport(Url.parse(zookeeper_server.url))
+    transport.liveness = 1.0
+    writer = transport.writer()
+    writer.commit([Put("frozen", b"1")])
+    zookeeper_server.freeze()
+    try:
+        with pytest.raises(ConnectionLost, match=r" does not answer within (0\.\d+|1) s$"):
+            writer.commit([Put("frozen", b"2")])
+    finally:
+        zookeeper_server.thaw()
+    writer.close()
+    transport.close()
 
 
 def test_an_acl_that_hides_the_chroot(zookeeper_server: ZooKeeper, tmp_path: Path) -> None:
