@@ -31,13 +31,18 @@ def explained(where: str, user: str | None = None, hint: str = "") -> Iterator[N
 
 
 def meaning(
-    where: str, error: Exception, user: str | None = None, command: str = "", hint: str = ""
+    where: str,
+    error: Exception,
+    user: str | None = None,
+    command: str = "",
+    hint: str = "",
+    keys: Sequence[str] = (),
 ) -> StoreError:
-    """The error as the host understands it; ``command``: what was asked, where that is known."""
+    """The error as the host understands it; ``command``: what was asked, where that is known, of which ``keys``."""
     who = user or "default"
     said = str(error).rstrip(".")
     if is_forbidden(error):
-        return Misconfigured(f"{where}: {_right(error, user, command)}")
+        return Misconfigured(f"{where}: {_right(error, user, command, keys)}")
     if isinstance(error, exceptions.AuthenticationError):
         if "invalid" in said.lower():
             return AuthenticationFailed(
@@ -81,11 +86,12 @@ def lacking(user: str | None, rights: Sequence[str]) -> str:
     return f"the user {who} may not use {asked}; give it the right: ACL SETUSER {who} {given}"
 
 
-def _right(error: Exception, user: str | None, command: str) -> str:
+def _right(error: Exception, user: str | None, command: str, keys: Sequence[str]) -> str:
     """Which right is missing, and how it is given."""
     if concerns_keys(error):
         who = user or "default"
-        return f"the user {who} may not use these keys; give it the right, as in ACL SETUSER {who} ~PREFIX*"
+        right = " ".join(f"~{key}" for key in keys)
+        return f"the user {who} may not use these keys; give it the right: ACL SETUSER {who} {right}"
     named = re.search(r"run the '([^']+)' command", str(error))
     right = named[1] if named else "COMMAND"
     return lacking(user, [command if command.startswith(f"{right}|") else right])  # 6 names no subcommand

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from datasync_core.transport import is_subtree, outermost
 
+_FEW = 10  # paths that somebody may be asked to type
 _MANY = 200  # prefixes: the server compares each with each, and serves nobody meanwhile
 
 
@@ -37,7 +38,16 @@ class Paths:
         """What all keys below the subtrees match; None where no subtree is watched."""
         if not self._subtrees:
             return None
-        return re.sub(rb"([*?\[\]\\^])", rb"\\\1", _common(self._subtrees)) + b"*"
+        return escaped(_common(self._subtrees)) + b"*"
+
+    @property
+    def patterns(self) -> list[str]:
+        """What an administrator lets somebody use who watches these paths."""
+        if len(self._outermost) > _FEW:
+            return [
+                (escaped(_common([path.encode() for path in self._outermost])) + b"*").decode(errors="ignore")
+            ]
+        return [escaped(path.encode()).decode() + "*" * is_subtree(path) for path in self._outermost]
 
     @property
     def wanted(self) -> Callable[[bytes], bool] | None:
@@ -53,6 +63,11 @@ class Paths:
             return keys  # the pattern says as much
         subtrees = self._subtrees
         return [key for key in keys if key.startswith(subtrees)]
+
+
+def escaped(text: bytes) -> bytes:
+    """A pattern that this text alone matches."""
+    return re.sub(rb"([*?\[\]\\^])", rb"\\\1", text)
 
 
 def _common(paths: Sequence[bytes]) -> bytes:

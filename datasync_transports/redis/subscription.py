@@ -89,7 +89,7 @@ class RedisSubscription(Subscription):
             place, paths = self._place, self._paths
             connection = place.connect(self._liveness)
             try:
-                wire = Wire(connection, place.where, place.account.user, paths.wanted)
+                wire = Wire(connection, place.where, place.account.user, paths.wanted, paths.patterns)
                 self._opened = wire, Reader(wire, paths)
                 self._check()
                 wire.track(paths.prefixes)

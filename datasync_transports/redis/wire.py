@@ -22,6 +22,7 @@ from redis.exceptions import RedisError, ResponseError
 from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
 from datasync_transports.redis.connection import Link
 from datasync_transports.redis.failures import concerns_keys, is_forbidden, lacking, meaning
+from datasync_transports.redis.paths import escaped
 
 _PUSH: Final = object()
 Command = Sequence[str | bytes | int]
@@ -36,8 +37,11 @@ class Wire:
         where: str,
         user: str | None,
         wanted: Callable[[bytes], bool] | None = None,
+        patterns: Sequence[str] = (),
     ) -> None:
-        """``wanted``: which of the keys that are named matter; None: all."""
+        """``wanted``: which of the keys that are named matter; None: all. ``patterns``: what all that is used matches;
+        empty: what is asked for.
+        """
         self.dirty: set[bytes] = set()
         """Keys that the server named since they were taken last."""
         self.flushed = False
@@ -50,6 +54,7 @@ class Wire:
         self._where = where
         self._user = user
         self._wanted = wanted
+        self._patterns = patterns
         self._broken: Exception | None = None
         inside: Any = connection
         parser = inside._parser
@@ -90,7 +95,11 @@ class Wire:
 
     def refused(self, error: ResponseError, command: Command) -> StoreError:
         """What the host is told of an answer that is an error."""
-        told = meaning(self._where, error, self._user, _name(command))
+        key = command[1] if len(command) > 1 else ""
+        keys = self._patterns or [
+            escaped(key).decode(errors="replace") if isinstance(key, bytes) else str(key)
+        ]
+        told = meaning(self._where, error, self._user, _name(command), keys=keys)
         told.__cause__ = error
         return told
 

@@ -23,6 +23,7 @@ from datasync_core.transport import (
     Misconfigured,
     Put,
     StoreError,
+    Subtree,
     Url,
 )
 from tests.documents import ROOT
@@ -107,7 +108,7 @@ def holds(error: StoreError, kind: type[StoreError], text: str) -> None:
         (
             "other-keys:sesame@",
             Misconfigured,
-            "may not use these keys; give it the right, as in ACL SETUSER other-keys ~",
+            "may not use these keys; give it the right: ACL SETUSER other-keys ~routes/*",
         ),
         ("nothing:sesame@", Misconfigured, "the user nothing may not use CLIENT TRACKING"),
     ],
@@ -163,14 +164,31 @@ def test_a_database_that_may_not_be_chosen_or_is_not_there_is_named(guarded: Gua
     holds(refusal(f"redis://no-select:sesame@{place}/1"), Misconfigured, "ACL SETUSER no-select +select")
 
 
+def test_the_right_to_keys_that_is_lacking_is_what_is_watched(guarded: Guarded) -> None:
+    transport = make_transport(Url.parse(f"redis://other-keys:sesame@127.0.0.1:{guarded.server.port}/0"), {})
+    for paths, rules in (
+        ([""], "~*"),
+        (["agent1:routes:", "agent1:motd"], "~agent1:motd ~agent1:routes:"),
+        ([Subtree("agent1:routes:")], "~agent1:routes:*"),
+        (["a*b/", "other/"], r"~a\*b/* ~other/*"),
+        ([f"agent{number}/" for number in range(11)], "~agent*"),
+    ):
+        subscription = transport.subscribe(paths)
+        with pytest.raises(Misconfigured) as raised:
+            list(subscription.snapshot())
+        subscription.close()
+        assert str(raised.value).endswith(f"give it the right: ACL SETUSER other-keys {rules}")
+
+
 def test_a_reader_s_writes_are_refused_with_the_right_that_is_lacking(guarded: Guarded) -> None:
     writer = make_transport(
         Url.parse(f"redis://reader:sesame@127.0.0.1:{guarded.server.port}/0"), {}
     ).writer()
     try:
-        with pytest.raises(Misconfigured, match="the user reader may not use these keys"):
+        said = "the user reader may not use these keys; give it the right: ACL SETUSER reader ~routes/a$"
+        with pytest.raises(Misconfigured, match=said):
             writer.commit([Put("routes/a", b"1")])
-        with pytest.raises(Misconfigured, match="the user reader may not use these keys"):
+        with pytest.raises(Misconfigured, match=said):
             writer.commit([Put("routes/a", b"1"), Put("routes/b", b"1")])
     finally:
         writer.close()
