@@ -23,7 +23,7 @@ AT_ONCE = 500
 def write(publisher: StorePublisher, ops: Sequence[Put | Delete], at_once: int) -> int:
     """Do all operations in order, ``at_once`` of them a transaction; the newest revision.
 
-    Where it breaks off, what was done until then is said before the error goes on.
+    Where it breaks off, what was done until then is said before the error goes on; nothing where nothing was.
     """
     revision = done = asked = 0
     bar = click.progressbar(
@@ -41,7 +41,11 @@ def write(publisher: StorePublisher, ops: Sequence[Put | Delete], at_once: int) 
                 done += asked
                 bar.update(asked)
     except (StoreError, KeyboardInterrupt) as error:
-        _confess(ops, done, asked, isinstance(error, ConnectionLost | KeyboardInterrupt))
+        unknown = isinstance(error, KeyboardInterrupt) or (
+            isinstance(error, ConnectionLost) and not error.unwritten
+        )
+        if done or unknown:
+            _confess(ops, done, asked, unknown)
         raise
     return revision
 
@@ -51,13 +55,7 @@ def _confess(ops: Sequence[Put | Delete], done: int, asked: int, unknown: bool) 
     first = ops[done].key
     last = ops[min(done + asked, len(ops)) - 1].key
     rest = f"whether {first} to {last} were written is not known, " if unknown and done < len(ops) else ""
-    until = (
-        f"{done} of {len(ops)} keys were written, the last is {shown(ops[done - 1].key)}"
-        if done
-        else "no key was written"
-    )
-    if rest:
-        until = until if done else "no key before them was written"
-        say(f"{rest}{until}")
-    else:
-        say(f"{until}, from {first} on none" if done else until)
+    until = "no key before them was written"
+    if done:
+        until = f"{done} of {len(ops)} keys were written, the last is {shown(ops[done - 1].key)}"
+    say(f"{rest}{until}" if rest else f"{until}, from {first} on none")

@@ -59,7 +59,8 @@ def check_command(
         for line in lines(rows):
             click.echo(line)
         for row in reached:
-            click.echo(f"store {row['name']}: {row['error'] or 'reached'}, {row['url']}")
+            said = row["error"] or "reached"
+            click.echo(f"store {row['name']}: {said}" + (f", {row['url']}" if row["url"] not in said else ""))
     print_problems(
         [one for one in host.problems if one.plugin is None or session().verbose], session().verbose
     )

@@ -69,6 +69,9 @@ class StoreError(DatasyncError):
 class ConnectionLost(StoreError):
     """Continuity cannot be proven any more; connect again, then resume or read a snapshot."""
 
+    unwritten = False
+    """Out of a commit: whether it is known that nothing was written, because nothing was sent."""
+
 
 class CursorExpired(StoreError):
     """The place to resume from is gone, or belongs to another history: read a snapshot."""

@@ -31,7 +31,11 @@ class RedisWriter(Writer):
             raise Unsupported(f"{self._place.where} cannot bind a key to the life of a host")
         commands = [_command(op) for op in {op.key: op for op in ops}.values()]
         with self._lock:
-            wire = self._opened()
+            try:
+                wire = self._opened()
+            except ConnectionLost as error:
+                error.unwritten = True
+                raise
             if expect:
                 self._commit_if(wire, commands, expect)
             elif len(commands) > 1:

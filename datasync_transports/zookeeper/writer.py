@@ -48,7 +48,12 @@ class ZookeeperWriter(Writer):
                 revision = self._write(session, last, expect)
         else:
             with self._lock:
-                revision = self._write(self._opened(), last, expect)
+                try:
+                    session = self._opened()
+                except ConnectionLost as error:
+                    error.unwritten = True
+                    raise
+                revision = self._write(session, last, expect)
         self._lives.wrote(last.values())
         return revision
 
@@ -86,7 +91,11 @@ class ZookeeperWriter(Writer):
     def _write(self, session: Session, last: Mapping[str, Put | Delete], expect: Mapping[str, int]) -> int:
         deadline = time.monotonic() + self._place.liveness
         while True:
-            multi = self._look(session, [*last, *expect])
+            try:
+                multi = self._look(session, [*last, *expect])
+            except ConnectionLost as error:
+                error.unwritten = True
+                raise
             operations = multi.operations(last, expect)
             if not operations:
                 return multi.moment

@@ -1,0 +1,50 @@
+"""One mistake, one sentence: what `load` and `check` say of a store that cannot be used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.redis import Redis
+from tests.servers.server import free_port
+from tests.servers.zookeeper import ZooKeeper
+
+DATASYNC = [sys.executable, "-m", "datasync_core"]
+
+
+def refused(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The answer to a command; what it reads is a mapping of two keys."""
+    mapping = '{"a": "1", "b": "2"}'
+    return subprocess.run(
+        [*DATASYNC, *words], cwd=tmp_path, input=mapping, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("zookeeper://{zookeeper}/not/there", "there is no node /not/there; create it"),
+        ("zookeeper://127.0.0.1:{nobody}/a", "Connection refused"),
+        ("redis://127.0.0.1:{nobody}/0", "connection refused"),
+        ("redis://joe:sesame@127.0.0.1:{redis}/0", "refused the user joe"),
+        ("redis://127.0.0.1:{redis}/99", "has no database of that number"),
+    ],
+)
+def test_a_store_that_was_never_reached_is_told_in_one_sentence(
+    zookeeper_server: ZooKeeper, redis_server: Redis, tmp_path: Path, url: str, said: str
+) -> None:
+    url = url.format(zookeeper=zookeeper_server.hosts, redis=redis_server.port, nobody=free_port())
+    shown = url.replace("sesame", "***")
+    load = refused(tmp_path, "load", "-", "--store", url)
+    assert load.returncode == 1
+    assert len(load.stderr.splitlines()) == 1, load.stderr
+    assert said in load.stderr
+    assert load.stderr.count(shown) == 1
+    check = refused(tmp_path, "check", "--store", url)
+    assert check.returncode in (4, 5)
+    [line] = [line for line in check.stdout.splitlines() if line.startswith("store main:")]
+    assert said in line
+    assert line.count(shown) == 1
