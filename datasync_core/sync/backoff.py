@@ -12,17 +12,17 @@ class Backoff:
     Owned by one thread.
     """
 
-    __slots__ = ("_first", "_most", "_random", "attempts")
+    __slots__ = ("_first", "_random", "attempts", "most")
 
     def __init__(self, first: float, most: float, random: Callable[[], float]) -> None:
         self._first = first
-        self._most = most
+        self.most = most
         self._random = random
         self.attempts = 0
 
     def next(self) -> float:
         """Seconds to wait before the next attempt; one more failure is counted."""
-        bare = min(self._most, self._first * 2.0 ** min(self.attempts, 62))
+        bare = min(self.most, self._first * 2.0 ** min(self.attempts, 62))
         self.attempts += 1
         return bare * (1.0 - self._random() / 2.0)
 

@@ -35,7 +35,7 @@ _FAILURES = (Exception, SystemExit)  # a client library may exit; that must not 
 class Health:
     """How one store is doing. Written by its reflector's thread, read by any."""
 
-    __slots__ = ("connected", "error", "refused", "resumes", "since", "snapshots")
+    __slots__ = ("connected", "error", "refused", "resumes", "retry_at", "since", "snapshots")
 
     def __init__(self, since: float) -> None:
         self.connected = False
@@ -45,6 +45,8 @@ class Health:
         """Why it is not connected."""
         self.refused = False
         """Whether trying again will not help until somebody changes a setting."""
+        self.retry_at: float | None = None
+        """When it is tried again, on the monotonic clock; None while nobody waits for that."""
         self.snapshots = 0
         self.resumes = 0
 
@@ -91,6 +93,15 @@ class Reflector:
         if subscription is not None:
             subscription.wake()
 
+    def hurry(self) -> None:
+        """Try at once to reach a store that is not connected, in place of waiting for the next attempt.
+
+        An attempt that is under way may have begun too early, so another one follows if it fails. Any thread; never
+        waits.
+        """
+        if not self.health.connected:
+            self._rest.ring()
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread's end; whether it has ended."""
         if self._thread is None:
@@ -114,11 +125,27 @@ class Reflector:
             if self.health.connected and self._runtime.monotonic() - begun >= HEALTHY:
                 self._backoff.reset()
                 self._hurried = False
-            self._disconnected(error)
+            told = self._disconnected(error)
             if self._may_hurry(error):
                 continue
-            self._rest.wait(self._backoff.next())
+            self._back_off(told)
         self.health.connected = False
+
+    def _back_off(self, told: bool) -> None:
+        """Wait for the next attempt; ``told``: the log has just said why, and is told of the wait, too."""
+        health, delay = self.health, self._backoff.next()
+        health.retry_at = self._runtime.monotonic() + delay
+        if told and (health.snapshots or not health.refused):
+            log.info(
+                "store %s: waiting for it: tried again in %.1f s, later at least every %g s",
+                self._store.name,
+                delay,
+                self._backoff.most,
+                extra={"store": self._store.name, "retry_in": delay},
+            )
+        if self._rest.wait(delay):
+            self._backoff.reset()
+        health.retry_at = None
 
     def _may_hurry(self, error: BaseException) -> bool:
         """Whether a snapshot may follow at once: where a cursor expired, but not if that is all that happens."""
@@ -222,6 +249,7 @@ class Reflector:
         return flushed
 
     def _connected(self) -> None:
+        self._rest.wait(0.0)  # who hurried has what they wanted: the next wait is for another loss
         health = self.health
         health.connected, health.since, health.error, health.refused = True, self._runtime.time(), None, False
         if self._lost:
@@ -230,7 +258,8 @@ class Reflector:
                 Fault(FaultKind.STORE_BACK, f"store {self._store.name} answers again", store=self._store.name)
             )
 
-    def _disconnected(self, error: BaseException) -> None:
+    def _disconnected(self, error: BaseException) -> bool:
+        """Note a loss, and say it where that is news; whether it was."""
         health = self.health
         if health.connected or health.error is None:
             health.since = self._runtime.time()
@@ -247,6 +276,9 @@ class Reflector:
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
         elif another:
             log.warning("store %s: %s", self._store.name, error)
+        else:
+            return False
+        return True
 
     def _close(self) -> None:
         subscription, self._subscription = self._subscription, None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -443,6 +444,60 @@ def test_it_stops_at_once_while_it_reads_a_long_snapshot() -> None:
         stops_at_once(reading)
         assert reading.held() == {}
         assert len(reading.replica) == 0, "what broke off is forgotten"
+
+
+def test_a_wait_for_a_lost_store_is_told_and_ended_by_who_hurries(caplog: Any) -> None:
+    caplog.set_level(logging.INFO, "datasync")
+    transport = MemoryTransport()
+    transport.lose()
+    with Reading(transport, first=600.0) as reading:
+        reading.until(lambda: reading.health.retry_at is not None)
+        assert reading.health.retry_at is not None
+        assert 500 < reading.health.retry_at - reading.runtime.monotonic() <= 600
+        transport.back()
+        reading.reflector.hurry()
+        reading.until(lambda: reading.health.connected)
+        assert reading.health.retry_at is None
+    [said] = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert said == "store main: waiting for it: tried again in 600.0 s, later at least every 600 s"
+
+
+def test_who_hurries_is_served_by_an_attempt_that_begins_after_it() -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        inside.set()
+        assert go.wait(SOON)
+        transport.at.clear()
+        raise ConnectionLost("away")
+
+    transport = Odd(subscribe=slow)
+    with Reading(transport, first=600.0) as reading:
+        assert inside.wait(SOON)
+        reading.reflector.hurry()
+        go.set()
+        reading.until(lambda: reading.health.connected)
+
+
+def test_who_hurried_in_vain_ends_no_later_wait() -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        inside.set()
+        assert go.wait(SOON)
+
+    transport = Odd(subscribe=slow)
+    with Reading(transport, first=600.0) as reading:
+        assert inside.wait(SOON)
+        reading.reflector.hurry()
+        go.set()
+        reading.until(lambda: reading.health.connected)
+        reading.reflector.hurry()
+        again = threading.Event()
+        transport.at["subscribe"] = again.set
+        transport.lose()
+        reading.until(lambda: reading.backoff.attempts == 1)
+        assert not again.wait(0.1)
 
 
 def test_a_reflector_that_was_never_started_has_ended() -> None:
