@@ -265,7 +265,7 @@ class Host:
     def resync(self, *plugins: str) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
-        Raises `UsageError` for a plugin that does not run here.
+        Stores of theirs that are lost are tried at once. Raises `UsageError` for a plugin that does not run here.
         """
         return self._operations().resync(*plugins)
 
@@ -364,7 +364,7 @@ class Host:
             self.name,
             self._runtime,
             self.stores,
-            {name: reflector.health for name, reflector in self._reflectors.items()},
+            self._reflectors,
             self._wiring,
             self._dispatcher,
             self.watchdog,

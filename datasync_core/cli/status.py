@@ -13,6 +13,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
 from datasync_core.cli.session import print_json
 from datasync_core.model.keys import shown
+from datasync_core.ops.absence import next_try
 
 LAST = 10
 """Faults that people are shown; ``--json`` has all that the host remembers."""
@@ -55,11 +56,14 @@ def _store(store: Mapping[str, Any]) -> str:
     if not store["watched"]:
         return f"watched by no plugin, {store['url']}"
     since = local(store["since"])
-    keys = counted(store["keys"], "key")
+    url, keys = store["url"], counted(store["keys"], "key")
     if store["connected"]:
-        return f"connected since {since}, {keys} at revision {store['revision']}, {store['url']}"
-    why = store["error"] or "not connected yet"
-    return f"lost since {since} ({why}), {keys} from before, {store['url']}"
+        return f"connected since {since}, {keys} at revision {store['revision']}, {url}"
+    if store["error"] is None:
+        return f"not read yet, since {since}, {url}"
+    if not store["reached"]:
+        return f"never reached since {since} ({store['error']}), {next_try(store)}, {url}"
+    return f"lost since {since} ({store['error']}), {next_try(store)}, {keys} from before, {url}"
 
 
 def _plugin(plugin: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ from datasync_core.cli.session import print_json
 def resync_command(plugins: tuple[str, ...], as_json: bool, config: Path | None, name: str | None) -> int:
     """Let the running host hand plugins their whole state again: these, else all.
 
-    Plugins that require them are resynced with them. What was rejected is tried again, and no retry is waited for.
+    Plugins that require them are resynced with them. What was rejected is tried again, no retry is waited for, and a
+    store of theirs that is lost is tried at once.
     It returns at once. Exits with 1 where no host runs, 2 for a plugin that does not run there.
     """
     planned = ask_host(config, name, {"command": "resync", "plugins": list(plugins)})

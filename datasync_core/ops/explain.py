@@ -14,6 +14,7 @@ from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers
+from datasync_core.ops.absence import connection, next_try
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.reflector import Health
 
@@ -26,7 +27,7 @@ def explain(
     now: float,
 ) -> dict[str, Any]:
     """``{key, stores: [{name, present, revision, …}], plugins: [{plugin, what, why, …}]}``; ``now`` is monotonic."""
-    stores = [_store(name, feed, health.get(name), key) for name, feed in wiring.feeds.items()]
+    stores = [_store(name, feed, health.get(name), key, now) for name, feed in wiring.feeds.items()]
     plugins = [
         _plugin(lane, store, ledger, key, states.get(lane.name), now)
         for lane in wiring.lanes.values()
@@ -40,12 +41,19 @@ def explain(
 def in_words(said: Mapping[str, Any]) -> Iterator[str]:
     """What `explain` gave, as lines for people."""
     for store in said["stores"]:
-        if store["present"]:
+        if not store["reached"]:
+            never, why = "not read yet", ""
+            if store["lost"]:
+                never, why = "never reached", f": {store['lost']}; {next_try(store)}"
+            line = f"store {store['name']}: {never}, so nothing is known of {said['key']}{why}"
+        elif store["present"]:
             size = "unreadable: " + store["error"] if store["error"] else f"{store['size']} bytes"
             line = f"store {store['name']}: {said['key']} is there at revision {store['revision']} ({size})"
         else:
             line = f"store {store['name']}: {said['key']} is not there"
-        yield line if store["connected"] else f"{line}, as of the last connection: {store['lost']}"
+        if store["reached"] and not store["connected"]:
+            line = f"{line}, as of the last connection: {store['lost']}; {next_try(store)}"
+        yield line
     for plugin in said["plugins"]:
         yield f"{plugin['plugin']} watches it by {plugin['watch']!r}: {plugin['what']}"
         yield from (f"  {why}" for why in plugin["why"])
@@ -54,11 +62,14 @@ def in_words(said: Mapping[str, Any]) -> Iterator[str]:
         yield f"no plugin watches {said['key']}; watched are {paths}"
 
 
-def _store(name: str, feed: Feed, health: Health | None, key: str) -> dict[str, Any]:
+def _store(name: str, feed: Feed, health: Health | None, key: str, now: float) -> dict[str, Any]:
     entry = feed.replica.shelves.peek(key)
-    connected = health is None or health.connected  # a harness has no connections
-    lost = None if connected or health is None else str(health.error or "not connected yet")
-    said: dict[str, Any] = {"name": name, "connected": connected, "lost": lost, "present": entry is not None}
+    said: dict[str, Any] = {"name": name, "connected": True, "reached": True, "lost": None, "retry_in": None}
+    if health is not None:  # a harness has no connections
+        link = connection(health, now)
+        said |= {field: link[field] for field in ("connected", "reached", "retry_in")}
+        said["lost"] = None if health.connected else link["error"]
+    said["present"] = entry is not None
     if entry is not None:
         said |= {"revision": entry.revision, "size": len(entry.value), "error": entry.error}
     return said

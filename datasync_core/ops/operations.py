@@ -17,7 +17,7 @@ from datasync_core.model.runtime import Runtime
 from datasync_core.ops.explain import explain
 from datasync_core.ops.status import status
 from datasync_core.plugins.problem import Problem
-from datasync_core.sync.reflector import Health
+from datasync_core.sync.reflector import Health, Reflector
 from datasync_core.sync.store import Store
 
 
@@ -28,7 +28,7 @@ class Operations:
     name: str
     runtime: Runtime
     stores: Mapping[str, Store]
-    health: Mapping[str, Health]
+    reflectors: Mapping[str, Reflector]
     wiring: Wiring
     dispatcher: Dispatcher
     watchdog: Watchdog
@@ -45,24 +45,38 @@ class Operations:
 
     def status(self) -> dict[str, Any]:
         """Stores, plugins and faults, as plain data (the shape of ``status --json``)."""
-        faults, hanging = self.dispatcher.faults, self.watchdog.hanging
-        return status(self.name, self.stores, self.health, self.wiring, self.states(), faults, hanging)
+        return status(
+            self.name,
+            self.stores,
+            self._health(),
+            self.wiring,
+            self.states(),
+            self.dispatcher.faults,
+            self.runtime.monotonic(),
+            self.watchdog.hanging,
+        )
 
     def explain(self, key: str) -> dict[str, Any]:
         """Why a key is where it is: store, watches, decoding, what is waited for, next attempt."""
-        return explain(key, self.wiring, self.health, self.states(), self.runtime.monotonic())
+        return explain(key, self.wiring, self._health(), self.states(), self.runtime.monotonic())
 
     def resync(self, *plugins: str) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
-        It ends the waits of retries and of rejected keys. Raises `UsageError` for a plugin that does not run here.
+        It ends the waits of retries, of rejected keys, and for stores of theirs that are lost.
+
+        Raises `UsageError` for a plugin that does not run here.
         """
         lanes = [self._lane(name) for name in plugins] or list(self.wiring.lanes.values())
         self.dispatcher.submit(
             lambda: self.dispatcher.resync(lanes, "request", rejected=True), ("resync", frozenset(lanes))
         )
-        planned = {one.name for lane in lanes for one in (lane, *lane.dependents)}
-        return [name for name in self.wiring.lanes if name in planned]
+        planned = {one for lane in lanes for one in (lane, *lane.dependents)}
+        copies = {ledger.replica for lane in planned for ledger in lane.ledgers.values()}
+        for store, feed in self.wiring.feeds.items():
+            if feed.replica in copies:
+                self.reflectors[store].hurry()
+        return [name for name, lane in self.wiring.lanes.items() if lane in planned]
 
     def release(self, plugin: str) -> int:
         """Let go what the brake holds of a plugin and of those that require it; how many removals were held.
@@ -73,6 +87,9 @@ class Operations:
         held = sum(_removals(one) for one in (lane, *lane.dependents))
         self.dispatcher.submit(lambda: self.dispatcher.release(lane), ("release", lane))
         return held
+
+    def _health(self) -> Mapping[str, Health]:
+        return {name: reflector.health for name, reflector in self.reflectors.items()}
 
     def _lane(self, name: str) -> Lane:
         if name not in self.wiring.lanes:

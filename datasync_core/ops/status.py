@@ -9,6 +9,7 @@ from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.states import PluginState
 from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.faults import Fault
+from datasync_core.ops.absence import connection
 from datasync_core.sync.reflector import Health
 from datasync_core.sync.store import Store
 
@@ -20,17 +21,20 @@ def status(
     wiring: Wiring,
     states: Mapping[str, PluginState],
     faults: Iterable[Fault],
+    now: float,
     hanging: tuple[str, str, float] | None = None,
 ) -> dict[str, Any]:
     """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], hanging}``.
 
     ``hanging`` is plugin, hook and since when of a hook that does not return, or None. Times are seconds since the
-    Unix epoch; ``keys`` counts what is watched. Any thread may ask.
+    Unix epoch, but for ``now``, which is monotonic; ``keys`` counts what is watched. Any thread may ask.
     """
     return {
         "host": host,
         "hanging": None if hanging is None else dict(zip(("plugin", "hook", "since"), hanging, strict=True)),
-        "stores": [_store(store, health.get(name), wiring.feeds.get(name)) for name, store in stores.items()],
+        "stores": [
+            _store(store, health.get(name), wiring.feeds.get(name), now) for name, store in stores.items()
+        ],
         "plugins": [_plugin(state, wiring.lanes.get(name)) for name, state in sorted(states.items())],
         "faults": [
             {
@@ -46,15 +50,14 @@ def status(
     }
 
 
-def _store(store: Store, health: Health | None, feed: Feed | None) -> dict[str, Any]:
+def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -> dict[str, Any]:
     said: dict[str, Any] = {
         "name": store.name,
         "url": str(store.transport.url),
         "watched": health is not None,
     }
     if health is not None and feed is not None:
-        error = None if health.error is None else str(health.error)
-        said |= {"connected": health.connected, "since": health.since, "error": error}
+        said |= connection(health, now)
         said |= {"keys": len(feed.replica), "revision": feed.replica.revision, "snapshots": health.snapshots}
     return said
 

@@ -87,8 +87,17 @@ def test_status_tells_why_a_store_is_lost_and_since_when(place: Place) -> None:
     host.until("there is no")
     answer = place.do("status")
     assert answer.code == 0
-    assert re.match(
-        rf"store main: lost since {TIME} \(.*there is no .*\), 0 keys from before", answer.lines[1]
+    tried = r"(tried again in \d+(\.\d)? s|being tried now)"
+    assert re.fullmatch(
+        rf"store main: never reached since {TIME} \(.*there is no .*\), {tried}, sqlite:later.db\?create=false",
+        answer.lines[1],
+    )
+    [store] = place.do("status", "--json").json()["stores"]
+    assert (store["connected"], store["reached"]) == (False, False)
+    assert store["retry_in"] is None or 0 <= store["retry_in"] <= 60
+    said = place.do("explain", "hello/ada").lines
+    assert re.fullmatch(
+        rf"store main: never reached, so nothing is known of hello/ada: .*there is no .*; {tried}", said[0]
     )
     assert any(line.startswith("greet: waiting (store main: not read yet)") for line in answer.lines)
 

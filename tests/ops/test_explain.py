@@ -19,8 +19,9 @@ def test_an_applied_key():
     harness = Harness(p=Recording())
     harness.put("a/1", "x")
     said, text = told(harness, "a/1")
-    assert said["stores"][0] | {"connected": None, "lost": None} == {
-        "name": "main", "connected": None, "lost": None, "present": True, "revision": 1, "size": 1, "error": None
+    assert said["stores"][0] == {
+        "name": "main", "connected": True, "reached": True, "lost": None, "retry_in": None,
+        "present": True, "revision": 1, "size": 1, "error": None,
     }  # fmt: skip
     assert said["plugins"][0]["what"] == "applied"
     assert "p watches it by 'a/': applied" in text

@@ -1,0 +1,94 @@
+"""What a host says of stores and plugins, in data and in words, while something is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datasync_core import Host, Watch
+from datasync_core.cli.status import lines
+from datasync_core.config import HostSettings, RetrySettings, Settings
+from datasync_core.model.runtime import RealRuntime
+from datasync_core.ops.explain import in_words
+from datasync_transports.memory import MemoryTransport
+from tests.dispatch.recording import Recording
+from tests.sync.reading import SOON
+
+
+def patient(**host: Any) -> Settings:
+    """A host that waits ten minutes before it tries anything again."""
+    return Settings(HostSettings("edge", retry=RetrySettings(600.0, 600.0), **host), {}, {}, Path.cwd())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no bell tells."""
+    runtime = RealRuntime()
+    bell, deadline = runtime.doorbell(), runtime.monotonic() + SOON
+    while not condition():
+        assert runtime.monotonic() < deadline, "what was waited for did not happen"
+        bell.wait(0.005)
+
+
+def store_of(host: Host, name: str = "main") -> dict[str, Any]:
+    [store] = [one for one in host.status()["stores"] if one["name"] == name]
+    return dict(store)
+
+
+def is_waiting(host: Host, name: str = "main") -> bool:
+    return store_of(host, name)["retry_in"] is not None
+
+
+def test_a_store_that_is_lost_says_when_it_is_tried_again_and_a_resync_tries_it_at_once() -> None:
+    transport = MemoryTransport()
+    with Host(transport, {"p": Recording()}, settings=patient()) as host:
+        assert host.wait(SOON)
+        assert (store_of(host)["connected"], store_of(host)["retry_in"]) == (True, None)
+        transport.lose()
+        until(lambda: is_waiting(host))
+        assert 290 < store_of(host)["retry_in"] <= 600
+        [line] = [line for line in lines(host.status()) if line.startswith("store main")]
+        assert ": lost since " in line
+        assert f"tried again in {store_of(host)['retry_in']:.0f} s, 0 keys from before" in line
+        text = next(iter(in_words(host.explain("a/1"))))
+        assert text.startswith("store main: a/1 is not there, as of the last connection: memory:")
+        assert "; tried again in " in text
+        transport.back()
+        host.resync("p")
+        until(lambda: store_of(host)["connected"])
+
+
+def of(store: str) -> Recording:
+    plugin = Recording()
+    plugin.watch = Watch("a/", str, store=store)
+    plugin.watches = [plugin.watch]
+    return plugin
+
+
+def test_a_resync_hurries_the_stores_of_those_that_it_concerns() -> None:
+    one, two = MemoryTransport(), MemoryTransport()
+    one.lose()
+    two.lose()
+    plugins = {"p": of("one"), "q": of("two")}
+    with Host({"one": one, "two": two}, plugins, settings=patient()) as host:
+        until(lambda: is_waiting(host, "one") and is_waiting(host, "two"))
+        one.back()
+        two.back()
+        host.resync("q")
+        until(lambda: store_of(host, "two")["connected"])
+        assert is_waiting(host, "one")
+        host.resync()
+        until(lambda: store_of(host, "one")["connected"])
+
+
+def test_a_store_that_was_never_reached_has_no_last_connection() -> None:
+    transport = MemoryTransport()
+    transport.lose()
+    with Host(transport, {"p": Recording()}, settings=patient()) as host:
+        until(lambda: is_waiting(host))
+        [line] = [line for line in lines(host.status()) if line.startswith("store main")]
+        assert "never reached since " in line
+        assert "keys" not in line
+        text = next(iter(in_words(host.explain("a/1"))))
+        assert text.startswith("store main: never reached, so nothing is known of a/1: memory:")
+        assert "; tried again in " in text
