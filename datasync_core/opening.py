@@ -25,7 +25,8 @@ def make_store(settings: StoreSettings) -> Store:
             raise
         raise origin.refusal(str(error)) from error
     transport.liveness = settings.liveness
-    return Store(settings.name, transport, prefix=settings.prefix, separator=settings.separator)
+    names = {"prefix": settings.prefix, "separator": settings.separator}
+    return Store(settings.name, transport, secret=settings.secret, **names)
 
 
 def open_store(settings: Settings, which: str | None) -> Store:

@@ -91,4 +91,4 @@ def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
         error = str(caught) or type(caught).__name__
     finally:
         store.close()
-    return {"name": store.name, "url": str(store.transport.url), "error": error}
+    return {"name": store.name, "url": store.url, "error": error}

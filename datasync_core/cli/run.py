@@ -90,7 +90,7 @@ def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> t
         wrappers = list(wrappers_of(HookTrace()))
     host = Host(settings=settings, discover=True, files=files, wrappers=wrappers, state_dir=folder)
     host.load()
-    stores = ", ".join(f"{store.name} {store.transport.url}" for store in host.stores.values())
+    stores = ", ".join(f"{store.name} {store.url}" for store in host.stores.values())
     plugins = ", ".join(plugin.name for plugin in host.plugins)
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return host, f"host {host.name}: store {stores}{made}, plugins {plugins}, state in {shown}"

@@ -92,7 +92,7 @@ class StoreSettings:
     text: frozenset[str] = frozenset()
     """The options that came as text, to be converted."""
     secret: frozenset[str] = frozenset()
-    """The options that came through a reference, never to be shown."""
+    """The options, also of the host's own, that came through a reference, never to be shown."""
     origin: Origin = DEFAULT
     origins: Mapping[str, Origin] = field(factory=dict, repr=False)
     """Where each of ``options`` came from."""

@@ -81,7 +81,7 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         url,
         options,
         frozenset(text),
-        frozenset(secret.intersection(options)),
+        frozenset(secret.intersection({*options, *_COMMON})),
         written.origin,
         {option: shown[option][1] for option in options},
         **common,  # type: ignore[arg-type]

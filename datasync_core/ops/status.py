@@ -53,7 +53,7 @@ def status(
 def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -> dict[str, Any]:
     said: dict[str, Any] = {
         "name": store.name,
-        "url": str(store.transport.url),
+        "url": store.url,
         "watched": health is not None,
     }
     if health is not None and feed is not None:

@@ -6,12 +6,14 @@ notation), and ``separator`` and ``/`` change places, so that every key has exac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import quote
 
 from datasync_core.model.entries import Batch, Capabilities, Cursor, Delete, Entry, Gone, Put
 from datasync_core.model.errors import ConfigError
 from datasync_core.model.keys import Subtree, is_subtree
+from datasync_core.model.url import REDACTED
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
 Renamed = TypeVar("Renamed", bound=Entry | Gone)
@@ -20,13 +22,37 @@ Renamed = TypeVar("Renamed", bound=Entry | Gone)
 class Store:
     """A named store. Opens nothing until used; any thread may call it."""
 
-    def __init__(self, name: str, transport: Transport, *, prefix: str = "", separator: str = "/") -> None:
-        """Raises `ConfigError` for a separator that is not one character."""
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        prefix: str = "",
+        separator: str = "/",
+        secret: Collection[str] = (),
+    ) -> None:
+        """``secret``: which of prefix and separator must not be shown.
+
+        Raises `ConfigError` for a separator that is not one character.
+        """
         if len(separator) != 1:
             raise ConfigError(f"store {name}: separator is one character, got {separator!r}")
         self.name = name
         self.transport = transport
         self._names = _Names(prefix, separator) if prefix or separator != "/" else None
+        given = [("prefix", prefix, ""), ("separator", separator, "/")]
+        self._shown = [
+            f"{option}={REDACTED if option in secret else quote(value, safe='/:,')}"
+            for option, value, default in given
+            if value != default
+        ]
+
+    @property
+    def url(self) -> str:
+        """Where it is, with prefix and separator wherever these were set, as an operator may see it."""
+        text = str(self.transport.url)
+        shown = "&".join(self._shown)
+        return f"{text}{'&' if '?' in text else '?'}{shown}" if shown else text
 
     @property
     def capabilities(self) -> Capabilities:
@@ -60,7 +86,7 @@ class Store:
         self.transport.close()
 
     def __repr__(self) -> str:
-        return f"<store {self.name}: {self.transport.url}>"
+        return f"<store {self.name}: {self.url}>"
 
 
 class _Names:

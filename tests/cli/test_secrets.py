@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.command import Place
+from tests.cli.command import GREET, Place
 
 SECRET = "hunter2xyzzy"
 PICKY = """
@@ -63,3 +63,24 @@ def test_a_secret_option_of_a_store_is_printed_by_no_command(place: Place, store
         answer = place.do(*command.split())
         assert answer.code == code, answer
         assert not parts(answer.out + answer.err), answer
+
+
+def test_prefix_and_separator_are_shown_where_a_store_is_but_what_came_by_a_reference(place: Place) -> None:
+    place.env["SEK"] = SECRET
+    place.install("greet", GREET)
+    place.do("put", "x", "y", "--store", "sqlite:data.db")
+    table = '[stores.main]\nurl = "sqlite:data.db?prefix=${SEK}/"\nseparator = "."\n'
+    for text, shown in (
+        ('[stores]\nmain = "sqlite:data.db?prefix=agent1:&separator=:"\n', "prefix=agent1:&separator=:"),
+        (table, "prefix=***&separator=."),
+    ):
+        place.write("datasync.toml", text)
+        host = place.start("run", "--name", "agent")
+        host.until("greet: in sync")
+        assert f"store main sqlite:data.db?{shown}, plugins" in host.lines[0]
+        status = place.do("status", "--name", "agent")
+        assert status.lines[1].endswith(f", sqlite:data.db?{shown}"), status
+        check = place.do("check")
+        assert f"store main: reached, sqlite:data.db?{shown}" in check.lines
+        assert host.end() == 0
+        assert not parts(host.said + status.out + check.out + check.err)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from datasync_core.model.entries import Batch, Delete, Entry, Gone, Put
 from datasync_core.model.errors import ConfigError, Conflict, Unsupported
 from datasync_core.model.keys import covers, is_subtree
+from datasync_core.model.url import Url
 from datasync_core.spec.transport import Subscription, Transport
 from datasync_core.sync.store import Store
 from datasync_transports.memory import MemoryTransport
@@ -121,3 +124,26 @@ def test_a_store_that_is_read_only_says_so() -> None:
 
 def test_a_store_is_shown_by_its_name_and_url() -> None:
     assert repr(Store("aux", MemoryTransport())) == "<store aux: memory:>"
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, "memory:there"),
+        ({"prefix": "agent1:", "separator": ":"}, "memory:there?prefix=agent1:&separator=:"),
+        ({"prefix": "a b&c/"}, "memory:there?prefix=a%20b%26c/"),
+        ({"prefix": "hidden", "separator": ".", "secret": {"prefix"}}, "memory:there?prefix=***&separator=."),
+    ],
+)
+def test_its_url_shows_what_becomes_of_its_keys(options: dict[str, Any], shown: str) -> None:
+    assert Store("main", MemoryTransport(Url.parse("memory:there")), **options).url == shown
+
+
+def test_its_url_shows_them_behind_the_transports_own_options() -> None:
+    transport = MemoryTransport()
+    transport.url = Url("memory", path="there", query={"password": "hidden"})
+    store = Store("main", transport, prefix="agent1/")
+    assert (store.url, repr(store)) == (
+        "memory:there?password=***&prefix=agent1/",
+        "<store main: memory:there?password=***&prefix=agent1/>",
+    )
