@@ -14,7 +14,7 @@ from typing import Any
 from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
-from datasync_core.spec.event import Gone, Key, Run, State
+from datasync_core.spec.event import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -196,6 +196,8 @@ class WatchState:
 
 class Call:
     """The view behind one event (`spec.event.View`). Lives as long as the hook runs, on the dispatcher thread."""
+
+    single: Single | None = None
 
     def __init__(
         self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...], *, resync: bool

@@ -155,9 +155,9 @@ class Dispatcher:
                 for lane in self._unsettled:
                     lane.take_in()
                 active = sorted({*active, *self._unsettled}, key=in_order)
-            if not self._faults.is_empty():
+            if self._faults.untold:
                 self._tell_faults()
-            called = bool(active) and self._make_round(active)
+            called = self._make_round(active) if active else False
             self._intake.settle()
             if called and self._counts is not None:
                 self._counts.touch()
@@ -196,7 +196,7 @@ class Dispatcher:
             self._unsettled.add(lane)
 
     def _has_news(self) -> bool:
-        return bool(self._commands or self._wishes) or not self._faults.is_empty()
+        return bool(self._commands or self._wishes or self._faults.untold)
 
     def _do_commands(self) -> None:
         with self._lock:
@@ -271,17 +271,20 @@ class Dispatcher:
     def _make_round(self, lanes: Sequence[Lane]) -> bool:
         """One pass forward and one back over the lanes that something concerns; whether a hook was called."""
         self.round += 1
-        behind = [lane for lane in lanes if not lane.clean]
-        if behind:
-            self._brake(behind)
-            self._began = self.runtime.monotonic()
-        called, left = False, []
+        for lane in lanes:
+            if not lane.clean:
+                self._brake([lane for lane in lanes if not lane.clean])
+                self._began = self.runtime.monotonic()
+                break
+        called = False
+        left: list[Lane] = []
         for lane in lanes:
             if self.stopping:
                 lane.take_in()
             else:
                 try:
-                    called |= (lane.clean and lane.tell()) or lane.forward()
+                    if (lane.clean and lane.tell()) or lane.forward():
+                        called = True
                 except Exception as error:  # a mistake of ours in one lane's turn is that lane's alone
                     lane.stumble(error)
                     called = True
@@ -319,10 +322,10 @@ class Dispatcher:
 
     def _is_settled(self) -> bool:
         """Whether nothing would go on by itself. Lanes come in DAG order, so what one requires was looked at before."""
-        if not self._intake.is_read():
+        if not self._intake.is_read() or self._has_news():
             return False
         restless: set[Lane] = set()
-        for lane in sorted(self._unsettled, key=in_order):
+        for lane in sorted(self._unsettled, key=in_order) if self._unsettled else ():
             if lane.failed is not None or lane.missing is not None:
                 continue
             if lane.trouble is not None:
@@ -333,7 +336,7 @@ class Dispatcher:
                 quiet = lane.gate() is not None and restless.isdisjoint(lane.requires)
             if not quiet:
                 restless.add(lane)
-        return not restless and not self._has_news()
+        return not restless
 
     def _tell_faults(self) -> None:
         for fault in self._faults.take():  # what observers add themselves is for the next turn

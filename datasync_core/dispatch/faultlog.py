@@ -25,7 +25,8 @@ class FaultLog:
         self.latest: deque[Fault] = deque(maxlen=KEPT)
         """The latest faults, without their causes; any thread may read a copy."""
         self._runtime = runtime
-        self._untold: deque[Fault] = deque(maxlen=UNTOLD)
+        self.untold: deque[Fault] = deque(maxlen=UNTOLD)
+        """Those that the observers were not told yet; any thread may look whether there are any."""
         self._traced: dict[str, str] = {}
 
     def add(self, fault: Fault) -> None:
@@ -36,15 +37,11 @@ class FaultLog:
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
         log.log(level, "%s", fault.text, exc_info=trace, extra={"fault": str(fault.kind)})
-        self._untold.append(fault)
+        self.untold.append(fault)
 
     def take(self) -> list[Fault]:
         """What the observers were not told yet."""
-        return [self._untold.popleft() for _ in range(len(self._untold))]
-
-    def is_empty(self) -> bool:
-        """Whether the observers were told all."""
-        return not self._untold
+        return [self.untold.popleft() for _ in range(len(self.untold))]
 
     def _is_traced(self, fault: Fault) -> bool:
         """Whether a trace helps: of a plugin's mistake, but not of an attempt that fails like the one before."""

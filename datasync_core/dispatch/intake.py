@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.news import Item
+from datasync_core.model.entries import Entry
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.keys import shown
 from datasync_core.sync.inbox import Inbox
@@ -54,6 +55,7 @@ class Intake:
     def take(self) -> list[Lane]:
         """Empty the inboxes into the copies; the lanes that this concerns, in DAG order."""
         concerned: dict[Lane, None] = {}
+        in_turn = True  # whether the lanes come in DAG order, as those of one shelf do
         for store, inbox, replica in self._inboxes:
             segments = inbox.take()
             if not segments:
@@ -61,15 +63,17 @@ class Intake:
             self._taken.append(replica)
             before = replica.snapshots
             replica.apply(segments)
+            single = replica.single() if replica.plain else None
+            in_turn = in_turn and not concerned and single is not None
             if replica.went_back is not None:
                 self._report_history(store, *replica.went_back)
             if replica.audited is not None:
                 concerned.update(dict.fromkeys(self._repair(store, replica, *replica.audited)))
             if replica.snapshots > before > 0:
                 concerned.update(dict.fromkeys(self._plan(replica, "reconnect")))
-            self._hand_out(replica, concerned)
+            self._hand_out(replica, single, concerned)
             inbox.settle()
-        return sorted(concerned, key=in_order) if len(concerned) > 1 else list(concerned)
+        return list(concerned) if in_turn else sorted(concerned, key=in_order)
 
     def settle(self) -> None:
         """The round is over: forget what it changed."""
@@ -77,7 +81,9 @@ class Intake:
             replica.settle()
         self._taken.clear()
 
-    def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
+    def _hand_out(
+        self, replica: Replica, single: tuple[Entry, Entry | None] | None, concerned: dict[Lane, None]
+    ) -> None:
         routes, plain = self._routes, replica.plain
         for shelf in replica.touched:
             for lane, item in routes.get(shelf, ()):
@@ -89,6 +95,10 @@ class Intake:
                     news = lane.news
                     if not news.items:
                         concerned[lane] = None
+                        if single is not None:
+                            news.single = (item[1], *single)
+                    else:
+                        news.single = None
                     news.items.append(item)
                     if shelf.deletes or shelf.errors:
                         news.unusual = True

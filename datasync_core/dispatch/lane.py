@@ -104,16 +104,13 @@ class Lane(Standing):
     def take_in(self) -> None:
         """From now on this plugin is told by its ledgers: they note what it was not told yet."""
         self.clean = False
-        if not self.news.items:
-            return
-        items, self.news.items, self.news.unusual = self.news.items, [], False
-        for shelf, _, ledger in items:
+        for shelf, _, ledger in self.news.take() if self.news.items else ():
             ledger.absorb(shelf)
 
     def tell(self) -> bool:
         """The pass forward of a plugin that keeps up. Whether its hook was called; if not, it is not clean any more."""
         news = self.news
-        if not all([required.clean for required in self.requires]) and self.gate() is not None:
+        if self.requires and not all([lane.clean for lane in self.requires]) and self.gate() is not None:
             self.take_in()
             return False
         if news.unusual or not news.raw:
@@ -126,11 +123,20 @@ class Lane(Standing):
         assert hook is not None  # else this is not clean
         desk = self._desk
         event = Event(news, self.name, "change", False, desk.round)
-        error = desk.call(self.name, "on_change", hook, event)
+        error = None
+        desk.running = (
+            self.name,
+            "on_change",
+        )  # as `Desk.call` does; to call that would cost more than the hook
+        try:
+            hook(event)
+        except BaseException as raised:
+            error = raised
+        desk.running = None
         if error is None and not news.said:
             event.expire()
             news.items.clear()
-            news.unusual = False
+            news.single, news.unusual = None, False
             if self.dependents:
                 self._encourage()
             return True

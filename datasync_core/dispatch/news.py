@@ -14,7 +14,7 @@ from datasync_core.dispatch.call import Call, WatchState, part_of
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue
-from datasync_core.spec.event import Gone, Key, Run, State
+from datasync_core.spec.event import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -37,7 +37,7 @@ class News:
     The dispatcher's thread, but for `has`.
     """
 
-    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "unusual", "watches")
+    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "single", "unusual", "watches")
 
     def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
         self.ledgers = ledgers
@@ -46,10 +46,18 @@ class News:
         self.raw = all(watch.codec.raw for watch in watches)
         self.items: list[Item] = []
         """Shelf, the watch that decides there, and its ledger, of each shelf whose delta is not told."""
+        self.single: Single | None = None
+        """What is told, where that is one create or update."""
         self.unusual = False
         """Whether there is a delete among it, or an entry that cannot be read."""
         self.said: list[Wish] = []
         """What the hook said of single keys."""
+
+    def take(self) -> list[Item]:
+        """Take what there is: it was told, or is told by the ledgers."""
+        items, self.items = self.items, []
+        self.single, self.unusual = None, False
+        return items
 
     def untold(self, ledger: Ledger, key: str) -> Mapping[str, Entry | None]:
         """The changes (key → the entry before) to which that of a key belongs, if it is not told yet. Any thread."""

@@ -35,6 +35,10 @@ Columns rather than rows, so that changes are made of them without a step of the
 """
 
 
+Single: TypeAlias = "tuple[Watch[Any], Entry, Entry | None]"
+"""The watch, the entry and what was applied of the one key that is told."""
+
+
 Gone: TypeAlias = "tuple[Watch[Any], str, Entry | None]"
 """The watch, the key and the applied entry of what is to be deleted."""
 
@@ -52,6 +56,8 @@ class View(Protocol):
 
     watches: tuple[Watch[Any], ...]
     one_store: bool
+    single: Single | None
+    """What is told where that is known to be one create or update: a quicker `told`."""
 
     @property
     def invalid(self) -> Mapping[Key, str]:
@@ -112,7 +118,7 @@ class _Track(Struct, gc=False):
         return len(self.sources) - self.left.__length_hint__()  # type: ignore[attr-defined, no-any-return]  # a list's
 
 
-class Event(Struct, eq=False):
+class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
     """The state of a plugin's watches and what changed in it. Valid only inside the hook.
 
     ``event[WATCH]`` is the whole state of a watch as a mapping from name to value. `changes` is what is new.
@@ -131,7 +137,7 @@ class Event(Struct, eq=False):
     _handed: str | None = None  # the key handed out last otherwise than by a loop
     _moved: int = 0  # how many the loops had handed out then
     _past: int = 0  # how many those loops handed out that are not remembered any more
-    _tracks: list[_Track] = []
+    _tracks: list[_Track] | None = None  # the loops, where one was begun
 
     @property
     def live(self) -> View:
@@ -145,9 +151,10 @@ class Event(Struct, eq=False):
         """The key that was last handed out: the suspect, when the hook raises. (For the parts of an event.)"""
         if self._handed is not None and self._moved == self._progress():
             return self._handed
-        for number, track in reversed([*enumerate(self._tracks)]):
+        tracks = self._tracks or []
+        for number, track in reversed([*enumerate(tracks)]):
             done = track.done()
-            older = self._past + sum([one.done() for one in self._tracks[:number]])
+            older = self._past + sum([one.done() for one in tracks[:number]])
             if done and (done < len(track.sources) or older == track.before):
                 return next(islice(track.keys, done - 1, None))
         return self._handed
@@ -155,25 +162,26 @@ class Event(Struct, eq=False):
     @handed.setter
     def handed(self, key: str | None) -> None:
         self._handed = key
-        self._tracks.clear()
+        self._tracks = None
         self._past = self._moved = 0
 
     def _hand(self, key: str) -> None:
         """Note a key that is handed out otherwise than by a loop."""
         self._handed = key
-        if self._tracks:
+        if self._tracks is not None:
             self._moved = self._progress()
 
     def _progress(self) -> int:
         """How many changes the loops have handed out."""
-        return self._past + sum([track.done() for track in self._tracks])
+        return self._past + sum([track.done() for track in self._tracks or ()])
 
     def expire(self) -> None:
         """Called by the dispatcher when the hook has returned."""
         self._view = None
-        for track in self._tracks:
-            track.sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
-        self._tracks.clear()
+        if self._tracks is not None:
+            for track in self._tracks:
+                track.sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
+            self._tracks = None
 
     def __getitem__(self, watch: Watch[T]) -> Mapping[str, T]:
         self._declared(watch)
@@ -237,6 +245,8 @@ class Event(Struct, eq=False):
         view = self._view
         if view is None:
             raise EventExpired
+        if view.single is not None:
+            return self._single(watch, view.single)
         deletes, runs = view.told(watch)
         if not deletes and type(runs) is list:  # most calls: one loop for all of it
             if len(runs) == 1 and len(runs[0][1]) <= _FEW:
@@ -245,6 +255,18 @@ class Event(Struct, eq=False):
         return chain.from_iterable(self._loops(deletes, runs))
 
     __iter__ = _changes
+
+    def _single(self, wanted: Watch[Any] | None, single: Single) -> Iterator[PutChange[Any]]:
+        """The loop over one change, which every step costs dearly."""
+        watch, entry, applied = single
+        if self._view is None:
+            raise EventExpired
+        if wanted is None or wanted is watch:
+            key = self._handed = entry.key
+            source = _Source(self, watch.offset, watch.store, watch.codec.decode)
+            yield PutChange(source, key, entry, applied)
+            if self._view is None:
+                raise EventExpired
 
     def _loops(self, deletes: Iterable[Gone], runs: Iterable[Run]) -> Iterator[Iterable[Change[Any]]]:
         self._end()
@@ -276,9 +298,12 @@ class Event(Struct, eq=False):
         else:
             keys, sources, entries, applied = self._joined(runs)
         left = iter(sources)
-        if len(self._tracks) == _TRACKS:
-            self._past += self._tracks.pop(0).done()
-        self._tracks.append(_Track(keys, sources, left, self._progress()))
+        tracks = self._tracks
+        if tracks is None:
+            tracks = self._tracks = []
+        elif len(tracks) == _TRACKS:
+            self._past += tracks.pop(0).done()
+        tracks.append(_Track(keys, sources, left, self._progress()))
         make: Callable[[_Source, str, Entry, Entry | None], PutChange[Any]] = PutChange
         return map(make, left, keys, entries, applied)  # what `expire` ends is asked first
 

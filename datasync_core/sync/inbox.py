@@ -101,19 +101,18 @@ class Inbox:
         with self._lock:
             tail = self._tail
             if tail is None:
-                tail = self._tail = Changes()
+                tail = self._tail = Changes({})
                 self._segments.append(tail)
                 self._look_at = _MANY
             if batch.cleared:
                 tail.clear()
             latest = tail.latest
-            knows = self._who_knows() if tail is self._segments[0] else None
             for change in batch.changes:
-                if change.gone and knows is not None and not knows(change.key):
+                if change.gone and self._is_unknown(change.key, tail):
                     tail.forget(change)  # came and went while nobody looked
                 else:
                     latest[change.key] = change
-            if knows is None and len(latest) > self._look_at:
+            if len(latest) > self._look_at and (tail is not self._segments[0] or self._who_knows() is None):
                 self._look_at = max(_MANY, 2 * self._forget(tail))
         self._doorbell.ring()
 
@@ -191,6 +190,11 @@ class Inbox:
     def is_empty(self) -> bool:
         """Whether nothing waits to be taken."""
         return not self._segments
+
+    def _is_unknown(self, key: str, tail: Changes) -> bool:
+        """Whether nobody has a key, nor will have it by what waits before the tail."""
+        knows = self._who_knows()
+        return tail is self._segments[0] and knows is not None and not knows(key)
 
     def _who_knows(self) -> Callable[[str], bool] | None:
         """What says whether anybody has a key; None while that is about to change."""

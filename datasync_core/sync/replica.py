@@ -54,19 +54,22 @@ class Replica:
         for shelf in self.touched:
             shelf.settle()
         self.touched.clear()
-        self.went_back = None
-        self.audited = None
-        if self.inferred:
-            self.inferred = set()
         if self.buried:
             self.buried = []
+        if not self.plain:  # else there is none of it
+            self.went_back = None
+            self.audited = None
+            self.inferred = set()
 
     def apply(self, segments: Sequence[Segment]) -> None:
         """Take in what the inbox gave."""
-        first = segments[0] if segments else None
-        self.plain = (
-            len(segments) == 1 and isinstance(first, Changes) and not first.cleared and not self.touched
-        )
+        if len(segments) == 1:
+            (only,) = segments
+            if isinstance(only, Changes) and not only.cleared and not self.touched:
+                self.plain = True
+                self._change(only)
+                return
+        self.plain = False
         for segment in segments:
             if isinstance(segment, Changes):
                 self._change(segment)
@@ -84,6 +87,15 @@ class Replica:
                 self._abort()
         if len(segments) > 1:
             self._drop_unseen()
+
+    def single(self) -> tuple[Entry, Entry | None] | None:
+        """The new entry and the one before it, where a plain round created or updated one key and did nothing else."""
+        if len(self.touched) == 1 and not self.buried:
+            shelf = self.touched[0]
+            if len(shelf.fresh) == len(shelf.delta) == 1:
+                (before,) = shelf.delta.values()
+                return shelf.fresh[0], before
+        return None
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""
@@ -137,9 +149,9 @@ class Replica:
     def _stream_on(self, newest: int) -> None:
         """The stream told of a revision for the first time."""
         self.streamed = newest
-        if not self._counts:
-            self.revision = max(self.revision, newest)
-        if not self._auditing:
+        if newest > self.revision and not self._counts:
+            self.revision = newest
+        if self._outlived and not self._auditing:
             self._outlived.clear()
 
     def _is_told(self, old: Entry | None, new: Entry | Gone) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from datasync_core import Change, Event, Reject, Watch, hookimpl
+from datasync_core import Change, Context, Event, Reject, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.model.errors import EventExpired
 from datasync_core.testing import Harness
@@ -117,7 +117,9 @@ class Keeping:
 
 
 @pytest.mark.parametrize(
-    "keys", [["a/1", "a/2", "a/3"], ["a/1", "b/1", "b/2"]], ids=["one watch", "two watches"]
+    "keys",
+    [["a/1"], ["a/1", "a/2", "a/3"], ["a/1", "b/1", "b/2"]],
+    ids=["one key", "one watch", "two watches"],
 )
 def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys):
     plugin = Keeping()
@@ -186,6 +188,48 @@ def test_a_loop_that_was_not_begun_is_over_with_its_event_too():
     for kept in plugin.kept:
         with pytest.raises(EventExpired):
             next(kept)
+
+
+@pytest.mark.parametrize("names", [["a/1"], ["b/1"], ["a/1", "b/1"], ["a/1", "a/2"], ["b/1", "b/2"]])
+def test_a_watch_is_told_its_own_changes_however_few_there_are(names: list[str]):
+    class Both(Recording):
+        b = Watch("b/", str)
+        heard: list[list[str]] = []
+
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            self.heard += [[change.key for change in loop] for loop in (event.changes(self.b), event, event)]
+
+    plugin = Both("a/")
+    plugin.watches = [plugin.watch, plugin.b]
+    harness = Harness(p=plugin)
+    harness.commit(dict.fromkeys(["a/1", "a/2", "b/1", "b/2"], "x"))
+    plugin.heard.clear()
+    harness.commit(dict.fromkeys(names, "y"))
+    assert plugin.heard == [[name for name in names if name.startswith("b/")], names, names]
+
+
+def test_one_change_in_each_of_two_stores_is_told_in_one_call():
+    class Both(Recording):
+        other = Watch("a/", str, store="other")
+        heard: list[list[str]] = []
+
+        @hookimpl
+        def on_start(self, context: Context) -> None:
+            self.publishers = [context.publisher("main"), context.publisher("other")]
+
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            self.heard.append([change.key for change in event])
+            if not event[self.other]:
+                for number, publisher in enumerate(self.publishers):
+                    publisher.put(f"a/{number}", b'"x"')
+
+    plugin = Both("a/")
+    plugin.watches = [plugin.watch, plugin.other]
+    harness = Harness(stores=["main", "other"], p=plugin)
+    harness.put("a/go", "x")
+    assert plugin.heard == [["a/go"], ["a/0", "a/1"]]
 
 
 def _blamed(body: Any) -> str | None:

@@ -297,7 +297,7 @@ MUTATIONS = [
         "told-through-a-gate",
         "gate",
         LANE,
-        "        if not all([required.clean for required in self.requires]) and self.gate() is not None:\n",
+        "        if self.requires and not all([lane.clean for lane in self.requires]) and self.gate() is not None:\n",
         "        if False:\n",
     ),
     Mutation(

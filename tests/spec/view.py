@@ -34,6 +34,7 @@ class FakeView:
 
     def __init__(self, watches: list[Watch[Any]], data: Mapping[str, Mapping[str, bytes]]) -> None:
         self.watches = tuple(watches)
+        self.single = None
         self.one_store = len({watch.store for watch in watches}) <= 1
         self.invalid: dict[Key, str] = {}
         self.held: dict[Key, str] = {}
