@@ -39,6 +39,11 @@ def status_command(as_json: bool, config: Path | None, name: str | None) -> int:
 def lines(status: Mapping[str, Any]) -> Iterator[str]:
     """What the host said, a line for each thing."""
     yield f"host {status['host']}"
+    if running := status["running"]:
+        yield (
+            f"plugins and keys as before {local(running['since'])}:"
+            f" since then {running['hook']} of plugin {running['plugin']} runs"
+        )
     for store in status["stores"]:
         yield f"store {store['name']}: {_store(store)}"
     for plugin in status["plugins"]:

@@ -27,6 +27,8 @@ class Watchdog:
         self._rest = runtime.doorbell()
         self._stopping = False  # set by any thread
         self._thread: Thread | None = None
+        self.seen: tuple[tuple[str, str], float] | None = None
+        """What the last look saw running, and since when, hanging or not. Any thread may read it."""
         self.hanging: tuple[str, str, float] | None = None
         """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it."""
 
@@ -50,6 +52,7 @@ class Watchdog:
             running = self._dispatcher.running
             if running is not seen:
                 seen, since, self.hanging = running, now, None
+                self.seen = None if running is None else (running, self._runtime.time())
             elif running is not None and self.hanging is None and now - since >= self._timeout:
                 self.hanging = (*running, self._runtime.time() - (now - since))
                 self._tell(*running)

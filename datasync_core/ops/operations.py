@@ -53,6 +53,7 @@ class Operations:
             self.states(),
             self.dispatcher.faults,
             self.runtime.monotonic(),
+            self._running(),
             self.watchdog.hanging,
         )
 
@@ -90,6 +91,11 @@ class Operations:
 
     def _health(self) -> Mapping[str, Health]:
         return {name: reflector.health for name, reflector in self.reflectors.items()}
+
+    def _running(self) -> tuple[str, str, float] | None:
+        """The call that runs, where it began before the watchdog's last look: nobody is told of shorter ones."""
+        seen = self.watchdog.seen
+        return None if seen is None or seen[0] is not self.dispatcher.running else (*seen[0], seen[1])
 
     def _lane(self, name: str) -> Lane:
         if name not in self.wiring.lanes:

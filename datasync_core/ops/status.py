@@ -22,16 +22,19 @@ def status(
     states: Mapping[str, PluginState],
     faults: Iterable[Fault],
     now: float,
+    running: tuple[str, str, float] | None = None,
     hanging: tuple[str, str, float] | None = None,
 ) -> dict[str, Any]:
-    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], hanging}``.
+    """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], running, hanging}``.
 
-    ``hanging`` is plugin, hook and since when of a hook that does not return, or None. Times are seconds since the
-    Unix epoch, but for ``now``, which is monotonic; ``keys`` counts what is watched. Any thread may ask.
+    ``running`` is plugin, hook and since when of a hook that takes its time, or None: states of plugins and keys of
+    stores are from before it was called. ``hanging`` is the same of one that does not return. Times are seconds since
+    the Unix epoch, but for ``now``, which is monotonic; ``keys`` counts what is watched. Any thread may ask.
     """
     return {
         "host": host,
-        "hanging": None if hanging is None else dict(zip(("plugin", "hook", "since"), hanging, strict=True)),
+        "running": _call(running),
+        "hanging": _call(hanging),
         "stores": [
             _store(store, health.get(name), wiring.feeds.get(name), now) for name, store in stores.items()
         ],
@@ -48,6 +51,10 @@ def status(
             for fault in list(faults)
         ],
     }
+
+
+def _call(call: tuple[str, str, float] | None) -> dict[str, Any] | None:
+    return None if call is None else dict(zip(("plugin", "hook", "since"), call, strict=True))
 
 
 def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -> dict[str, Any]:

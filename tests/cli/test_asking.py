@@ -61,7 +61,7 @@ def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_
     answer = place.do("status", "--name", "agent", "--json")
     assert answer.code == 0
     status = answer.json()
-    assert (status["host"], status["hanging"]) == ("agent", None)
+    assert (status["host"], status["running"], status["hanging"]) == ("agent", None, None)
     assert {one["name"]: one["state"] for one in status["plugins"] if one["state"] != "disabled"} == {
         "broken": "failed",
         "greet": "in_sync",
@@ -71,7 +71,14 @@ def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_
 
 def test_people_are_shown_the_last_faults_and_how_many_there_are() -> None:
     faults = [{"time": number, "kind": "brake", "text": f"fault {number}"} for number in range(12)]
-    status = {"host": "agent", "stores": [], "plugins": [], "hanging": None, "faults": faults}
+    status = {
+        "host": "agent",
+        "stores": [],
+        "plugins": [],
+        "running": None,
+        "hanging": None,
+        "faults": faults,
+    }
     said = list(lines(status))
     assert said[:2] == ["host agent", "the last 10 of 12 faults:"]
     assert [line.rpartition("brake: ")[2] for line in said[2:]] == [

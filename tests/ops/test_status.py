@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datasync_core import Host, Watch
+from datasync_core import Event, Host, Watch, hookimpl
 from datasync_core.cli.status import lines
 from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.runtime import RealRuntime
@@ -92,3 +94,40 @@ def test_a_store_that_was_never_reached_has_no_last_connection() -> None:
         text = next(iter(in_words(host.explain("a/1"))))
         assert text.startswith("store main: never reached, so nothing is known of a/1: memory:")
         assert "; tried again in " in text
+
+
+class Slow(Recording):
+    """Stays in `on_resync` until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__("s/")
+        self.inside, self.go = threading.Event(), threading.Event()
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.inside.set()
+        assert self.go.wait(SOON)
+
+
+def test_what_was_true_before_a_hook_that_runs_is_told_as_such() -> None:
+    slow, other = Slow(), MemoryTransport()
+    other.lose()
+    plugins = {"slow": slow, "p": of("other")}
+    with Host(
+        {"main": MemoryTransport(), "other": other}, plugins, settings=patient(hook_timeout=0.2)
+    ) as host:
+        assert slow.inside.wait(SOON)
+        until(lambda: host.status()["running"] is not None)
+        running = host.status()["running"]
+        assert (running["plugin"], running["hook"]) == ("slow", "on_resync")
+        said = list(lines(host.status()))
+        assert re.fullmatch(
+            r"plugins and keys as before [-0-9]+ [:0-9]+: since then on_resync of plugin slow runs", said[1]
+        )
+        other.back()
+        host.resync()
+        until(lambda: store_of(host, "other")["connected"])  # told live, as another thread knows it
+        slow.go.set()
+        assert host.wait(SOON)
+        until(lambda: host.status()["running"] is None)
+        assert host.states()["p"].state == "in_sync"
