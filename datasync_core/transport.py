@@ -13,6 +13,7 @@ from datasync_core.model.errors import (
 from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
 from datasync_core.model.url import Url
 from datasync_core.spec.listing import ListingTransport
+from datasync_core.spec.stranger import stranger
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "covers",
     "is_subtree",
     "outermost",
+    "stranger",
 ]

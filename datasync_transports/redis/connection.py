@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from redis.backoff import NoBackoff
@@ -11,7 +12,7 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
+from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError, stranger
 from datasync_transports.redis.failures import CLUSTER, explained
 from datasync_transports.redis.tls import Tls, arguments
 
@@ -64,7 +65,7 @@ class Place:
             server = self._master(self.service, timeout)
         elif self.hosts:
             server = self.hosts[0]
-        with explained(self.where, self.account.user, self._hint):
+        with explained(self.where, self.account.user, partial(self._hint, server)):
             connection = self._made(server, timeout, self.account, self.db)
             try:
                 self._begin(connection)
@@ -95,8 +96,9 @@ class Place:
         for host, port in self.hosts:
             sentinel = f"{self.where}: the Sentinel {host}:{port}"
             try:
-                with explained(sentinel, self.sentinels.user, self._hint):
-                    found = self._asked((host, port), service, timeout / len(self.hosts))
+                address = (host, port)
+                with explained(sentinel, self.sentinels.user, partial(self._hint, address)):
+                    found = self._asked(address, service, timeout / len(self.hosts))
             except AuthenticationFailed as error:
                 refusal = AuthenticationFailed(f"{error}; its own are sentinel_user= and sentinel_password=")
                 refusal.__cause__ = error
@@ -126,12 +128,15 @@ class Place:
             connection.disconnect()
         return None if found is None else (_text(found[0]), int(found[1]))
 
-    @property
-    def _hint(self) -> str:
-        if self.socket is not None:
-            return ""
+    def _hint(self, server: tuple[str, int]) -> str:
+        """What may be wrong with a server whose answer, or silence, makes no sense."""
+        found = None if self.socket is not None else stranger(*server)
+        if found not in (None, "Redis", "TLS"):
+            return f"; it is no Redis: what is there speaks {found}"
         if self.tls is None:
-            return "; if it speaks TLS, write rediss://"
+            return "; it speaks TLS: write rediss://" if found == "TLS" else ""
+        if found == "Redis":
+            return "; it speaks no TLS: write redis://, or name its TLS port"
         return "; it may speak no TLS (write redis://), or want another certificate of the client's (cert=, key=)"
 
     def _made(self, server: tuple[str, int], timeout: float, account: Account, db: int) -> Link:

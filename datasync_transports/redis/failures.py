@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from redis import exceptions
 
 from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
 
+Hint = Callable[[], str]
 CLUSTER = "belongs to a Redis Cluster, which is not supported yet; name a single server, or Sentinels"
 PASSWORD = "write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
 REPLICA = "is a replica, which takes no writes; name its master, or Sentinels with service="
@@ -19,10 +20,10 @@ _OLD = "does not speak RESP3 (HELLO 3): Redis 6 or later is needed, or Valkey, a
 
 
 @contextmanager
-def explained(where: str, user: str | None = None, hint: str = "") -> Iterator[None]:
+def explained(where: str, user: str | None = None, hint: Hint = lambda: "") -> Iterator[None]:
     """Turn errors of the library into those of the SPI, chained and naming the store.
 
-    ``user``: who we say we are. ``hint``: what may be wrong where the server says nothing that makes sense.
+    ``user``: who we say we are. ``hint``: asked what may be wrong where the server says nothing that makes sense.
     """
     try:
         yield
@@ -35,7 +36,7 @@ def meaning(
     error: Exception,
     user: str | None = None,
     command: str = "",
-    hint: str = "",
+    hint: Hint = lambda: "",
     keys: Sequence[str] = (),
 ) -> StoreError:
     """The error as the host understands it; ``command``: what was asked, where that is known, of which ``keys``."""
@@ -60,7 +61,7 @@ def meaning(
     if isinstance(error, exceptions.ClusterError | exceptions.MovedError | exceptions.AskError):
         return Misconfigured(f"{where} {CLUSTER}")
     if isinstance(error, exceptions.InvalidResponse):
-        return Misconfigured(f"{where} does not answer as Redis does{hint}")
+        return Misconfigured(f"{where} does not answer as Redis does{hint()}")
     if isinstance(error, exceptions.ResponseError):
         return _refusal(where, said)
     return _loss(where, error, said, hint)
@@ -119,7 +120,7 @@ def _refusal(where: str, said: str) -> StoreError:
     return StoreError(f"{where} refused: {said}")
 
 
-def _loss(where: str, error: Exception, said: str, hint: str) -> StoreError:
+def _loss(where: str, error: Exception, said: str, hint: Hint) -> StoreError:
     """The connection failed, or was never made."""
     causes = list(_causes(error))
     for cause in causes:
@@ -135,21 +136,21 @@ def _loss(where: str, error: Exception, said: str, hint: str) -> StoreError:
         if isinstance(cause, socket.gaierror):
             return ConnectionLost(f"{where} cannot be reached: there is no host of that name")
         if isinstance(cause, socket.timeout | exceptions.TimeoutError):
-            return ConnectionLost(f"{where} does not answer{hint}")
+            return ConnectionLost(f"{where} does not answer{hint()}")
         if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return ConnectionLost(f"{where} broke the connection off{hint}")
+            return ConnectionLost(f"{where} broke the connection off{hint()}")
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionLost(f"{where} cannot be reached: {cause.strerror.lower()}")
     if "closed by server" in said.lower():
-        return ConnectionLost(f"{where} closed the connection{hint}")
+        return ConnectionLost(f"{where} closed the connection{hint()}")
     if "max number of clients" in said.lower():
         return ConnectionLost(f"{where} takes no more clients (its setting maxclients)")
     return ConnectionLost(f"{where} was lost: {said}")
 
 
-def _tls(where: str, error: ssl.SSLError, hint: str) -> StoreError:
+def _tls(where: str, error: ssl.SSLError, hint: Hint) -> StoreError:
     if isinstance(error, ssl.SSLEOFError):
-        return ConnectionLost(f"{where} broke the connection off{hint}")
+        return ConnectionLost(f"{where} broke the connection off{hint()}")
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
         return Misconfigured(
@@ -160,7 +161,7 @@ def _tls(where: str, error: ssl.SSLError, hint: str) -> StoreError:
             f"{where} did not accept the client's certificate; name another (cert=FILE, key=FILE)"
         )
     if "wrong version number" in reason or "record layer failure" in reason or "packet length" in reason:
-        return Misconfigured(f"{where} does not speak TLS at this port; write redis://, or name its TLS port")
+        return Misconfigured(f"{where} answers, but not in TLS{hint()}")
     return ConnectionLost(f"{where}: TLS failed: {reason}")
 
 

@@ -62,9 +62,20 @@ def lost(place: Place) -> ConnectionLost:
     return ConnectionLost(f"{place}: the connection was lost")
 
 
-def silent(place: Place, seconds: float) -> ConnectionLost:
-    """No answer in time."""
+def strange(place: Place, where: str, found: str | None) -> str:
+    """What is wrong where this answers, in words; empty where that may be a ZooKeeper that is spoken to rightly."""
+    if found == "TLS":
+        return "" if place.tls else f"{where} speaks TLS: add tls=true"
+    if found == "ZooKeeper":
+        return f"{where} speaks no TLS: leave out tls=" if place.tls else ""
+    return f"{where} is no ZooKeeper: what is there speaks {found}" if found is not None else ""
+
+
+def silent(place: Place, seconds: float, strangers: str = "") -> ConnectionLost:
+    """No answer in time; ``strangers``: who is there instead, in words."""
     hint = "; where sasl= is given it must be set up there, too" if place.sasl else ""
+    if strangers:
+        hint = f": {strangers}"
     return ConnectionLost(f"{place} does not answer within {rounded(seconds)} s{hint}")
 
 
@@ -74,14 +85,20 @@ def rounded(seconds: float) -> str:
 
 
 def unreachable(
-    place: Place, refusals: Mapping[str, OSError], reached: Collection[str], error: BaseException | None
+    place: Place,
+    refusals: Mapping[str, OSError],
+    reached: Collection[str],
+    error: BaseException | None,
+    strangers: str = "",
 ) -> StoreError:
     """Why no server would have us: what each said, and which were ``reached`` and hung up."""
     if isinstance(error, exceptions.AuthFailedError | exceptions.SASLException):
         return refused_credentials(place)
     for where, why in refusals.items():
         if isinstance(why, ssl.SSLError):
-            return _without_tls(place, where, why)
+            return _without_tls(place, where, why, strangers)
+    if strangers:
+        return ConnectionLost(f"{place} cannot be used: {strangers}")
     said = [f"{where}: {why.strerror or str(why) or 'no answer'}" for where, why in refusals.items()]
     if said:
         said += [f"{where}: it closed the connection, for it has no quorum" for where in sorted(reached)]
@@ -96,12 +113,15 @@ def unreachable(
     return ConnectionLost(f"{place} closed the connection without a word: {advice}")
 
 
-def _without_tls(place: Place, where: str, why: ssl.SSLError) -> StoreError:
+def _without_tls(place: Place, where: str, why: ssl.SSLError, strangers: str) -> StoreError:
     reason = str(why.reason or why)
     if isinstance(why, ssl.SSLCertVerificationError):
         return Misconfigured(
             f"{place}: the certificate of {where} is not trusted ({why.verify_message}); see ca="
         )
+    if strangers:
+        kind = ConnectionLost if isinstance(why, ssl.SSLEOFError) else Misconfigured
+        return kind(f"{place} cannot be used: {strangers}")
     if isinstance(why, ssl.SSLEOFError):
         return ConnectionLost(f"{place}: {where} closed the connection when TLS was asked for; see tls=")
     if "ALERT" in reason:

@@ -13,6 +13,8 @@ from typing import Any
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
+_GREETING = 1_000_000  # bytes; a sound one has some forty
+
 
 class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships no types
     """One thread, which serves the connection; callbacks have none, for nothing here uses any.
@@ -30,6 +32,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         """Called before each attempt to connect."""
         self.refusals: dict[str, OSError] = {}
         """Why there was no connection, by server."""
+        self.tried: dict[str, tuple[str, int]] = {}
+        """The servers that were to be reached."""
         self.reached: set[str] = set()
         """The servers that a connection was made with."""
         self.silent = False
@@ -38,6 +42,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         """Seconds for which the server had said nothing when it was waited for last; None where it answered."""
         self.over = threading.Event()
         self._heard = 0.0
+        self._where = ""
         self._connect_timeout = connect_timeout
         self._ended = ended
         self._socket: socket.socket | None = None
@@ -69,12 +74,14 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
             self.before()
         kwargs["timeout"] = min(kwargs.get("timeout") or self._connect_timeout, self._connect_timeout)
         where = f"{kwargs.get('hostname') or address[0]}:{address[1]}"
+        self.tried[where] = address
         try:
             made = super().create_connection(address, *args, **kwargs)
         except OSError as error:
             self.refusals[where] = error
             raise
         self._socket = made
+        self._where = where
         self._heard = time.monotonic()
         self.reached.add(where)
         return made
@@ -91,6 +98,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         ready = {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}
         if not ready and not self.connected:
             self.silent = True
+        if reads and not self.connected and reads[0].fileno() in ready:
+            self._check_greeting(reads[0])
         now = time.monotonic()
         if reads and reads[0].fileno() in ready:
             self._heard = now
@@ -100,6 +109,15 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
             [one for one in writes if one.fileno() in ready],
             [],
         )
+
+    def _check_greeting(self, reader: Any) -> None:
+        """Raise where an answer begins with what is no length of any: kazoo would wait for all of it."""
+        if type(reader) is socket.socket:  # TLS lets nobody look ahead
+            begins = reader.recv(4, socket.MSG_PEEK)
+            if len(begins) == 4 and int.from_bytes(begins, "big", signed=True) not in range(_GREETING):
+                error = OSError("it does not answer as ZooKeeper does")
+                self.refusals[self._where] = error
+                raise error
 
     def cut(self) -> None:
         """End the connection at once, whatever the server does. Any thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, MutableMapping
@@ -17,7 +18,7 @@ from kazoo.protocol.serialization import CloseInstance
 from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 
-from datasync_core.transport import ConnectionLost, Misconfigured
+from datasync_core.transport import ConnectionLost, Misconfigured, stranger
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.handler import Handler
 from datasync_transports.zookeeper.place import Place
@@ -80,10 +81,13 @@ class Session:
                 return
             if item is not _RING:
                 self.check()
-                if item is None or self._handler.silent:
-                    raise failures.silent(self.place, self.place.liveness)
-                refusals, reached = self._handler.refusals, self._handler.reached
-                raise failures.unreachable(self.place, refusals, reached, item.error) from item.error
+                handler = self._handler
+                if item is None or handler.silent:
+                    raise failures.silent(self.place, self.place.liveness, self._strangers())
+                refusals, reached = handler.refusals, handler.reached
+                raise failures.unreachable(
+                    self.place, refusals, reached, item.error, self._strangers()
+                ) from item.error
 
     @property
     def connected(self) -> bool:
@@ -174,6 +178,16 @@ class Session:
         if self._over:
             raise self._lost()
 
+    def _strangers(self) -> str:
+        """Which servers are none of ZooKeeper's, or speak TLS where we do not, in words; empty where nobody knows."""
+        asked = [
+            (where, address)
+            for where, address in self._handler.tried.items()
+            if not _has_refused(self._handler.refusals.get(where))
+        ]
+        found = [failures.strange(self.place, where, stranger(*address)) for where, address in asked]
+        return ", ".join(filter(None, found))
+
     def _lost(self) -> ConnectionLost:
         starved = self._handler.starved
         return failures.lost(self.place) if starved is None else failures.silent(self.place, starved)
@@ -241,6 +255,11 @@ class Session:
             verify_certs=place.verify,
             check_hostname=place.verify,
         )
+
+
+def _has_refused(error: OSError | None) -> bool:
+    """Whether that error says all: nobody is there, rather than somebody who is not understood."""
+    return error is not None and error.errno is not None and not isinstance(error, ssl.SSLError)
 
 
 class _Quiet(logging.LoggerAdapter):  # type: ignore[type-arg]  # generic for type checkers alone

@@ -198,8 +198,8 @@ def test_TLS_and_what_is_no_TLS_are_told_apart(guarded: Guarded) -> None:
     server, certificates, _, theirs = guarded
     tls, plain = f"127.0.0.1:{server.tls_port}", f"127.0.0.1:{server.port}"
     ca = f"ca={certificates.ca}"
-    holds(refusal(f"redis://:sesame@{tls}/0"), ConnectionLost, "if it speaks TLS, write rediss://")
-    holds(refusal(f"rediss://:sesame@{plain}/0"), ConnectionLost, "it may speak no TLS (write redis://)")
+    holds(refusal(f"redis://:sesame@{tls}/0"), ConnectionLost, "it speaks TLS: write rediss://")
+    holds(refusal(f"rediss://:sesame@{plain}/0"), ConnectionLost, "it speaks no TLS: write redis://")
     error = refusal(f"rediss://:sesame@{tls}/0")
     holds(error, Misconfigured, "certificate was not accepted (self-signed certificate in certificate chain)")
     error = refusal(f"rediss://:sesame@localhost:{server.tls_port}/0?ca={theirs.certificate}")

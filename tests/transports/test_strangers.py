@@ -1,0 +1,165 @@
+"""Whoever names the wrong port, or forgets TLS, is told what answers there, as soon as it has answered."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasync_core.plugins.transports import make_transport
+from datasync_core.transport import StoreError, Url, stranger
+from tests.servers.certificates import Certificates
+from tests.servers.redis import Redis
+from tests.servers.zookeeper import ZooKeeper
+
+SILENT = 1.0
+"""The liveness of what is tried: who says nothing is waited for so long, and then asked who it is."""
+
+
+class Quiet(BaseHTTPRequestHandler):
+    """Refuses all, in HTTP."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def ports(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: Redis, zookeeper_server: ZooKeeper
+) -> Iterator[dict[str, int]]:
+    """Who speaks what, and where."""
+    folder = tmp_path_factory.mktemp("strangers")
+    certificates = Certificates(folder / "ca")
+    with (
+        Redis(folder / "redis", certificates=certificates) as secure_redis,
+        ZooKeeper(folder / "zookeeper", certificates=certificates) as secure_zookeeper,
+        ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as web,
+        socket.create_server(("127.0.0.1", 0)) as shell,
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        ExitStack() as stack,
+    ):
+        threads = [
+            threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01}),
+            threading.Thread(target=greet, args=(shell, stack)),
+        ]
+        for thread in threads:
+            thread.start()
+        yield {
+            "redis": redis_server.port,
+            "redis tls": secure_redis.tls_port,
+            "zookeeper": zookeeper_server.port,
+            "zookeeper tls": secure_zookeeper.tls_port,
+            "web": web.server_address[1],
+            "shell": shell.getsockname()[1],
+            "mute": mute.getsockname()[1],
+        }
+        web.shutdown()
+        shell.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+def greet(listener: socket.socket, stack: ExitStack) -> None:
+    """Say who one is, and wait."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        stack.enter_context(connection)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("redis", "Redis"),
+        ("redis tls", "TLS"),
+        ("zookeeper", "ZooKeeper"),
+        ("zookeeper tls", "TLS"),
+        ("web", "HTTP"),
+        ("shell", "'SSH-2.0-OpenSSH_9.2'"),
+        ("mute", None),
+    ],
+)
+def test_who_answers_can_be_told(ports: dict[str, int], name: str, found: str | None) -> None:
+    assert stranger("127.0.0.1", ports[name]) == found
+
+
+def test_nobody_is_no_stranger() -> None:
+    assert stranger("nobody.invalid", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "said", "silent"),
+    [
+        ("redis://{}", "redis tls", "it speaks TLS: write rediss://", False),
+        ("redis://{}", "web", "it is no Redis: what is there speaks HTTP", False),
+        ("redis://{}", "shell", "it is no Redis: what is there speaks 'SSH-2.0-OpenSSH_9.2'", False),
+        ("redis://{}", "zookeeper", "it is no Redis: what is there speaks ZooKeeper", False),
+        ("redis://{}?service=mymaster", "zookeeper", "it is no Redis: what is there speaks ZooKeeper", False),
+        ("redis://{}", "mute", "does not answer", True),
+        ("rediss://{}", "redis", "it speaks no TLS: write redis://", True),
+        ("rediss://{}", "web", "it is no Redis: what is there speaks HTTP", False),
+        ("rediss://{}", "zookeeper", "it is no Redis: what is there speaks ZooKeeper", False),
+        ("zookeeper://{}", "zookeeper tls", "{} speaks TLS: add tls=true", False),
+        ("zookeeper://{}", "redis", "{} is no ZooKeeper: what is there speaks Redis", True),
+        ("zookeeper://{}", "redis tls", "{} speaks TLS: add tls=true", False),
+        ("zookeeper://{}", "web", "{} is no ZooKeeper: what is there speaks HTTP", True),
+        ("zookeeper://{}", "shell", "{} is no ZooKeeper: what is there speaks 'SSH-2.0-OpenSSH_9.2'", False),
+        ("zookeeper://{}", "mute", "does not answer within 1 s", True),
+    ],
+)
+def test_who_is_not_the_store_is_told(
+    ports: dict[str, int], url: str, name: str, said: str, silent: bool
+) -> None:
+    place = f"127.0.0.1:{ports[name]}"
+    transport = make_transport(Url.parse(url.format(place)), {})
+    transport.liveness = SILENT if silent else 30.0
+    subscription = transport.subscribe(["a/"])
+    began = time.monotonic()
+    with pytest.raises(StoreError) as raised:
+        list(subscription.snapshot())
+    assert time.monotonic() - began < SILENT + 5.0
+    assert said.format(place) in str(raised.value)
+    subscription.close()
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("zookeeper", "{} speaks no TLS: leave out tls="),
+        ("redis", "{} is no ZooKeeper: what is there speaks Redis"),
+        ("web", "{} is no ZooKeeper: what is there speaks HTTP"),
+    ],
+)
+def test_check_tells_who_does_not_speak_TLS(
+    ports: dict[str, int], tmp_path: Path, name: str, said: str
+) -> None:
+    """In a process of its own: kazoo lets go of a socket that failed in TLS without closing it."""
+    place = f"127.0.0.1:{ports[name]}"
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "datasync_core",
+            "check",
+            "--store",
+            f"zookeeper://{place}?tls=true&liveness=1",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.format(place) in answer.stdout
