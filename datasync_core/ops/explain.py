@@ -87,14 +87,19 @@ def _plugin(
     if key in untold:
         applied = untold[key]
     uncertain = key in ledger.uncertain
-    told = not (uncertain or key in untold) and frozen is None and _equal(entry, applied)
+    braked = (
+        lane.is_held_at_start()
+    )  # of an earlier life only counts are known: any key may be one of those held
+    told = not (uncertain or key in untold or braked) and frozen is None and _equal(entry, applied)
     why: list[str] = []
     if frozen is not None:
         what = {Ice.INVALID: "invalid", Ice.REJECTED: "rejected", Ice.HELD: "held by the brake"}[frozen.ice]
         why.append(frozen.reason)
-        why.append("the plugin keeps what it applied last" if applied is not None else "it was never applied")
+        why.append(_kept(applied))
     elif told:
         what = "applied" if entry is not None else "not there, and not applied"
+    elif braked and entry is None:
+        what = "not there, and held by the brake if it was applied before"
     else:
         what = "pending" if entry is not None else "its delete is pending"
         if uncertain:
@@ -126,6 +131,12 @@ def _next_attempt(lane: Lane, due: float | None, now: float) -> float | None:
     trouble = lane.trouble
     moment = trouble.due if trouble is not None else due
     return None if moment is None else max(moment - now, 0.0)
+
+
+def _kept(applied: Entry | None) -> str:
+    if applied is None:
+        return "there is no applied value to keep: none came since the host began, or its delete was applied"
+    return f"the plugin keeps what it applied last: revision {applied.revision} ({len(applied.value)} bytes)"
 
 
 def _equal(entry: Entry | None, applied: Entry | None) -> bool:

@@ -62,7 +62,38 @@ def test_an_invalid_and_a_rejected_key_say_why():
     assert "invalid\n  a/1 (revision 1): expected UTF-8 text" in told(harness, "a/1")[1]
     plugin.fail_on = {"a/2": Reject("not like this")}
     harness.put("a/2", "x")
-    assert "rejected\n  not like this\n  it was never applied" in told(harness, "a/2")[1]
+    assert "rejected\n  not like this\n  there is no applied value to keep" in told(harness, "a/2")[1]
+
+
+def test_G8_an_invalid_key_says_which_value_the_plugin_keeps():
+    harness = Harness(p=Recording())
+    harness.put("a/1", "good")
+    harness.put("a/1", b"\xff")
+    assert "the plugin keeps what it applied last: revision 1 (4 bytes)" in told(harness, "a/1")[1]
+
+
+def test_an_invalid_key_whose_delete_was_applied_is_not_said_to_have_never_been():
+    harness = Harness(p=Recording())
+    harness.put("a/1", "good")
+    harness.delete("a/1")
+    harness.put("a/1", b"\xff")
+    text = told(harness, "a/1")[1]
+    assert "never" not in text
+    assert (
+        "there is no applied value to keep: none came since the host began, or its delete was applied" in text
+    )
+
+
+def test_G10_a_brake_that_holds_the_start_is_said_of_keys_that_are_there_and_of_those_that_are_gone():
+    harness = Harness(p=Recording(), expected={"p": 40}, paused=True)
+    harness.commit({f"a/{number}": "x" for number in range(2)})
+    held = "p is held: the store has 2 of 40 keys; to go on with these: datasync-host release p"
+    assert held in told(harness, "a/1")[1]
+    said, text = told(harness, "a/gone")
+    assert said["plugins"][0]["what"] == "not there, and held by the brake if it was applied before"
+    assert held in text
+    harness.release("p")
+    assert told(harness, "a/gone")[0]["plugins"][0]["what"] == "not there, and not applied"
 
 
 def test_a_key_behind_a_closed_gate_says_what_is_waited_for():
