@@ -275,6 +275,7 @@ class Lane(Standing):
             self.succeeded = True
             self.resync = None
             self.brake.expected = 0
+            self.resyncs += reason != "change"
         elif self.resync is None:
             self.resync = "retry"
         return True

@@ -51,6 +51,8 @@ class Standing:
         """The reason of the resync that is due."""
         self.last = ""
         """How this plugin came to be in sync: the reason of its last resync, or ``retry``."""
+        self.resyncs = 0
+        """How many resyncs succeeded, but for those that only stand for a change."""
         self.attempts = Attempts(patience, runtime)
         self.brake = brake
         self.waits_with: str | None = None

@@ -28,6 +28,8 @@ class PluginState:
     name: str
     state: StateName
     reason: str = ""
+    resyncs: int = 0
+    """Of a plugin that is in sync: how many resyncs brought it there, so that each of them is another state."""
 
 
 def state_of(lane: Lane) -> PluginState:
@@ -45,7 +47,7 @@ def state_of(lane: Lane) -> PluginState:
     if lane.is_held():
         return PluginState(lane.name, StateName.HELD, _held(lane))
     if lane.settled and not lane.is_busy():
-        return PluginState(lane.name, StateName.IN_SYNC, lane.last)
+        return PluginState(lane.name, StateName.IN_SYNC, lane.last, lane.resyncs)
     gate = lane.gate()
     if gate is not None:
         return PluginState(lane.name, StateName.WAITING, gate)
@@ -53,7 +55,7 @@ def state_of(lane: Lane) -> PluginState:
     if unread and not lane.succeeded:
         return PluginState(lane.name, StateName.WAITING, f"store {', '.join(sorted(unread))}: not read yet")
     if lane.settled:
-        return PluginState(lane.name, StateName.IN_SYNC, lane.last)
+        return PluginState(lane.name, StateName.IN_SYNC, lane.last, lane.resyncs)
     return PluginState(lane.name, StateName.WAITING, lane.resync or "not started")
 
 

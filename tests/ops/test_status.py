@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from datasync_core import Event, Host, Watch, hookimpl
 from datasync_core.cli.status import lines
 from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.runtime import RealRuntime
 from datasync_core.ops.explain import in_words
+from datasync_core.testing import Harness
 from datasync_transports.memory import MemoryTransport
-from tests.dispatch.recording import Recording
+from tests.dispatch.recording import Recording, Whole
 from tests.sync.reading import SOON
 
 
@@ -131,3 +135,43 @@ def test_what_was_true_before_a_hook_that_runs_is_told_as_such() -> None:
         assert host.wait(SOON)
         until(lambda: host.status()["running"] is None)
         assert host.states()["p"].state == "in_sync"
+
+
+def test_each_reconnect_and_each_resync_is_logged_once_when_it_is_in_sync_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "datasync")
+    plugin = Recording()
+    harness = Harness(p=plugin)
+    harness.put("a/1", "x")
+
+    def said() -> list[str]:
+        texts = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        return [text for text in texts if text.startswith("p: in sync")]
+
+    assert said() == ["p: in sync, 0 keys (startup)"]
+    for _ in range(2):
+        harness.lose()
+        harness.back()
+        assert said() == ["p: in sync, 1 key (reconnect)"]
+        harness.put("a/1", "x")
+        harness.put("a/1", "y")
+        assert said() == []
+    for _ in range(2):
+        harness.resync()
+        assert said() == ["p: in sync, 1 key (request)"]
+    plugin.fail = [ValueError("no"), ValueError("no")]
+    harness.lose()
+    harness.back()
+    assert said() == []
+    harness.advance(60)
+    assert said() == ["p: in sync, 1 key (retry)"]
+
+
+def test_a_plugin_without_on_change_is_not_logged_at_each_change(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "datasync")
+    harness = Harness(p=Whole())
+    harness.put("a/1", "x")
+    harness.put("a/1", "y")
+    assert [record.getMessage() for record in caplog.records] == ["p: in sync, 0 keys (startup)"]
