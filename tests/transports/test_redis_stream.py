@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from redis import _parsers
-from redis.connection import Connection
+from redis.connection import Connection, SSLConnection
 
 from datasync_core.transport import Subtree
 from datasync_transports.redis.paths import Paths
+from tests.servers.certificates import Certificates
 from tests.servers.redis import Redis
-from tests.transports.redis_mirror import Mirror
+from tests.transports.redis_mirror import PATIENCE, Mirror
 
 Made = Callable[..., Mirror]
 
@@ -325,14 +326,67 @@ def test_a_thousand_paths_are_tracked_as_one(client: Any, mirror: Made) -> None:
     assert Paths(paths[:3]).prefixes == [path.encode() for path in paths[:3]]
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, str]]:
+    """A server that speaks TLS, and its URL for that."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificates = Certificates(folder / "ca")
+    with Redis(folder / "redis", certificates=certificates, ask_certificate=False) as server:
+        yield server, f"rediss://127.0.0.1:{server.tls_port}/0?ca={certificates.ca}"
+
+
 @pytest.mark.parametrize("parser", ["_RESP3Parser", "_HiredisParser"])
 def test_both_parsers_of_redis_py_tell_pushes_from_answers(
     redis_server: Redis, client: Any, mirror: Made, monkeypatch: pytest.MonkeyPatch, parser: str
 ) -> None:
-    if parser == "_HiredisParser":
-        pytest.importorskip("hiredis")
-    kind = partial(Connection, parser_class=getattr(_parsers, parser))
+    kind = partial(Connection, parser_class=parser_of(parser))
     monkeypatch.setattr("datasync_transports.redis.connection.Connection", kind)
+    tells_pushes_from_answers(redis_server, client, mirror(), parser)
+
+
+@pytest.mark.parametrize("parser", ["_RESP3Parser", "_HiredisParser"])
+def test_both_parsers_of_redis_py_tell_pushes_from_answers_under_TLS(
+    tls: tuple[Redis, str], monkeypatch: pytest.MonkeyPatch, parser: str
+) -> None:
+    server, url = tls
+    kind = partial(SSLConnection, parser_class=parser_of(parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.SSLConnection", kind)
+    with server.client() as client, Mirror(url) as copy:
+        client.flushall()
+        client.mset({f"p/{number}": "0" for number in range(100)})
+        tells_pushes_from_answers(server, client, copy.read(), parser)
+
+
+@pytest.mark.parametrize("parser", ["_RESP3Parser", "_HiredisParser"])
+def test_a_push_under_TLS_is_told_at_once(
+    tls: tuple[Redis, str], monkeypatch: pytest.MonkeyPatch, parser: str
+) -> None:
+    """What TLS has taken from the socket already makes that readable no more: it must not wait there."""
+    server, url = tls
+    kind = partial(SSLConnection, parser_class=parser_of(parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.SSLConnection", kind)
+    with server.client() as client, Mirror(url) as copy:
+        client.flushall()
+        copy.read()
+        for number in range(20):
+            with client.pipeline(transaction=False) as many:
+                for key in range(200):  # some records of TLS, each with many pushes
+                    many.set(f"p/{key}" + "x" * 200, number)
+                many.execute()
+            began = time.monotonic()
+            while set(copy.values.values()) != {b"%d" % number} or len(copy.values) < 200:
+                assert copy.poll(PATIENCE) is not None
+            assert time.monotonic() - began < 3
+
+
+def parser_of(name: str) -> Any:
+    """A parser of redis-py's."""
+    if name == "_HiredisParser":
+        pytest.importorskip("hiredis")
+    return getattr(_parsers, name)
+
+
+def tells_pushes_from_answers(redis_server: Redis, client: Any, copy: Mirror, parser: str) -> None:
     ended = threading.Event()
 
     def write() -> None:
@@ -341,8 +395,6 @@ def test_both_parsers_of_redis_py_tell_pushes_from_answers(
                 writer.set(f"p/{number % 100}", number)
         ended.set()
 
-    client.mset({f"p/{number}": "0" for number in range(100)})
-    copy = mirror()
     assert type(copy.subscription._opened[0]._parser).__name__ == parser  # type: ignore[attr-defined]
     thread = threading.Thread(target=write)
     thread.start()
