@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasync_core.config.settings import Settings, StoreSettings
 from datasync_core.config.urls import store_settings
-from datasync_core.model.errors import ConfigError
+from datasync_core.model.errors import ConfigError, Misconfigured
 from datasync_core.plugins.arguments import WrongSetting
 from datasync_core.plugins.transports import make_transport
 from datasync_core.sync.store import Store
@@ -15,7 +15,11 @@ NO_STORE = "no datasync.toml or datasync.db here; give --store"
 
 
 def make_store(settings: StoreSettings) -> Store:
-    """A store as it is configured; opens nothing. Raises `ConfigError` for a wrong option, saying where it is."""
+    """A store as it is configured; opens nothing.
+
+    Raises `ConfigError` for a wrong URL or option, saying where it is: what needs no store to be seen is the
+    configuration's, whichever class of errors a transport has for it.
+    """
     try:
         transport = make_transport(settings.url, settings.options, settings.text, settings.secret)
     except ConfigError as error:
@@ -24,6 +28,8 @@ def make_store(settings: StoreSettings) -> Store:
         if not origin.where:
             raise
         raise origin.refusal(str(error)) from error
+    except Misconfigured as error:
+        raise settings.origin.refusal(str(error)) from error
     transport.liveness = settings.liveness
     names = {"prefix": settings.prefix, "separator": settings.separator}
     return Store(settings.name, transport, secret=settings.secret, **names)

@@ -86,7 +86,12 @@ ROWS = {
     ),
     "folder that is not there": Row("put k v --store sqlite:no/where.db", 1, "create "),
     "folder that is not there, run": Row("run --store sqlite:no/where.db", 5, "create "),
-    "URL without a file": Row("run --store sqlite:", 5, "names no file"),
+    "URL without a file, run": Row("run --store sqlite:", 3, "--store: sqlite: names no file"),
+    "URL without a file, checked": Row("check --store sqlite:", 3, "--store: sqlite: names no file"),
+    "URL without a file, read": Row("get k --store sqlite:", 3, "sqlite: names no file"),
+    "URL with a wrong option": Row(
+        "run --store file:.?interval=0", 3, "--store: file:.?interval=0: interval"
+    ),
     "file of wrong lines": Row("load site/acme_greet.py", 2, "acme_greet.py:2: JSON is malformed"),
     "state directory that is a file": Row(
         "run", 3, "the state directory", TOML + '[host]\nstate_dir = "datasync.toml"\n'
