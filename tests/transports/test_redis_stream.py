@@ -16,6 +16,7 @@ from redis.connection import Connection, SSLConnection
 from datasync_core.transport import Subtree
 from datasync_transports.redis.paths import Paths
 from tests.servers.certificates import Certificates
+from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.transports.redis_mirror import PATIENCE, Mirror
 
@@ -284,6 +285,35 @@ def test_a_transaction_is_whole_whatever_else_is_written(
             thread.join()
     copy.until(lambda: all(copy.values.get(f"p/{group}/counter") == b"399" for group in ("g0", "g1")))
     _is_whole(copy)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_transaction_is_whole_on_a_slow_link(redis_server: Redis) -> None:
+    """A second is over there before anything was read twice: what counts is how often it was."""
+    last, pause = 60, threading.Event()
+
+    def commit() -> None:
+        draw = random.Random(1)
+        with redis_server.client() as writer:
+            for number in range(1, last + 1):
+                with writer.pipeline(transaction=True) as transaction:
+                    for name in ("counter", *draw.sample(range(30), 4)):
+                        transaction.set(f"p/g0/{name}", number)
+                    transaction.set(f"p/g0/new{number}", number)
+                    transaction.delete(f"p/g0/new{number - 1}")
+                    transaction.execute()
+                pause.wait(0.03)
+
+    with Proxy(redis_server.address) as proxy, Mirror(f"redis://127.0.0.1:{proxy.port}/0").read() as copy:
+        proxy.delay(0.15)
+        thread = threading.Thread(target=commit)
+        thread.start()
+        try:
+            while copy.values.get("p/g0/counter") != b"%d" % last:
+                assert copy.poll(PATIENCE) is not None
+                _is_whole(copy)
+        finally:
+            thread.join()
 
 
 def _is_whole(copy: Mirror) -> None:
