@@ -206,6 +206,10 @@ def test_run_waits_for_a_store_that_is_not_there_yet(place: Place) -> None:
     place.install("greet", GREET)
     host = place.start("run", "--store", "sqlite:later.db?create=false")
     host.until("warning: store main: there is no")
+    assert re.fullmatch(
+        r"store main: waiting for it: tried again in 0\.\d s, later at least every 60 s",
+        host.until("waiting for it"),
+    )
     place.do("put", "hello/ada", "hi", "--store", "sqlite:later.db")
     host.until("resync CREATE ada hi")
     assert host.end() == 0
