@@ -77,7 +77,7 @@ class Place:
     def _begin(self, connection: Link) -> None:
         try:
             connection.connect()
-            about = {_text(k): _text(v) for k, v in dict(connection.handshake_metadata).items()}
+            about = greeting(connection.handshake_metadata)
         except (AttributeError, TypeError, ValueError) as error:  # the library expects a map
             raise Misconfigured(f"{self.where} does not answer HELLO as Redis does") from error
         if about.get("mode") == "cluster":
@@ -163,6 +163,11 @@ class Place:
             None  # else it tells the server, which ACLs may refuse
         )
         return made  # type: ignore[no-any-return]
+
+
+def greeting(answer: Any) -> dict[str, str]:
+    """What a server says of itself to HELLO. Raises `TypeError` or `ValueError` where that is no map."""
+    return {_text(k): _text(v) for k, v in dict(answer).items()}
 
 
 def _text(value: object) -> str:

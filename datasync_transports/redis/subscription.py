@@ -21,7 +21,8 @@ class RedisSubscription(Subscription):
     """One tracked connection. One thread uses it; `wake` and `close` are for any.
 
     The lock is held while the connection is in use; `close` cuts that first, so that it waits for no answer. A
-    server that says nothing for half of ``liveness`` seconds is asked for a sign of life, and has the other half.
+    server that says nothing for half of ``liveness`` seconds is asked for a sign of life, and has the other half. One
+    that Sentinels name is asked so often in any case, whether it is a master still.
     """
 
     def __init__(self, place: Place, paths: Sequence[str], liveness: float) -> None:
@@ -61,6 +62,7 @@ class RedisSubscription(Subscription):
                 batch = self._news(wire, reader)
                 now = time.monotonic()
                 if batch is not None:
+                    self._ask(wire, now)  # who always has news is asked as well
                     return batch
                 if self._woken or now >= deadline:
                     self._woken = False
@@ -89,7 +91,9 @@ class RedisSubscription(Subscription):
             place, paths = self._place, self._paths
             connection = place.connect(self._liveness)
             try:
-                wire = Wire(connection, place.where, place.account.user, paths.wanted, paths.patterns)
+                master = place.service is not None
+                user = place.account.user
+                wire = Wire(connection, place.where, user, paths.wanted, paths.patterns, master)
                 self._opened = wire, Reader(wire, paths)
                 self._check()
                 wire.track(paths.prefixes)
@@ -137,11 +141,14 @@ class RedisSubscription(Subscription):
     def _beat(self, wire: Wire, now: float) -> float:
         """Seconds until it has to be looked again whether the server lives."""
         half = self._liveness / 2
+        self._ask(wire, now)
         if wire.asked is None:
-            if now - wire.heard < half:
-                return wire.heard + half - now
-            wire.ping()
-            return half
+            return wire.proven + half - now
         if now - wire.asked >= half:
             raise ConnectionLost(f"{self._place.where} has not answered for {self._liveness:g} s")
         return wire.asked + half - now
+
+    def _ask(self, wire: Wire, now: float) -> None:
+        """Ask for a sign of life where one is due."""
+        if wire.asked is None and now - wire.proven >= self._liveness / 2:
+            wire.ping()

@@ -20,7 +20,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError, ResponseError
 
 from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
-from datasync_transports.redis.connection import Link
+from datasync_transports.redis.connection import Link, greeting
 from datasync_transports.redis.failures import concerns_keys, is_forbidden, lacking, meaning
 from datasync_transports.redis.paths import escaped
 
@@ -38,16 +38,17 @@ class Wire:
         user: str | None,
         wanted: Callable[[bytes], bool] | None = None,
         patterns: Sequence[str] = (),
+        master: bool = False,
     ) -> None:
         """``wanted``: which of the keys that are named matter; None: all. ``patterns``: what all that is used matches;
-        empty: what is asked for.
+        empty: what is asked for. ``master``: whether a server that is a replica is a lost one.
         """
         self.dirty: set[bytes] = set()
         """Keys that the server named since they were taken last."""
         self.flushed = False
         """Whether the server said that a database was emptied."""
-        self.heard = time.monotonic()
-        """When the server last said anything."""
+        self.proven = time.monotonic()
+        """When it was last seen that the server is there, and is what it has to be."""
         self.asked: float | None = None
         """When it was asked for a sign of life that has not come yet."""
         self._connection = connection
@@ -55,6 +56,7 @@ class Wire:
         self._user = user
         self._wanted = wanted
         self._patterns = patterns
+        self._master = master
         self._broken: Exception | None = None
         inside: Any = connection
         parser = inside._parser
@@ -110,8 +112,7 @@ class Wire:
             self._check()
             connection.send_packed_command([b"".join(map(_packed, commands))])
             while self.asked is not None:
-                if self._read() is not _PUSH:
-                    self.asked = None
+                self._sign(self._read())
             answers: list[Any] = []
             while len(answers) < len(commands):
                 answer = self._read()
@@ -125,7 +126,7 @@ class Wire:
         """Ask for a sign of life; the answer comes with whatever is read next."""
         try:
             self._check()
-            self._connection.send_command("PING")
+            self._connection.send_command(*(("HELLO", 3) if self._master else ("PING",)))
             self.asked = time.monotonic()
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
@@ -136,10 +137,10 @@ class Wire:
             self._check()
             while at_most and self._has_more():
                 at_most -= 1
-                if self._read() is not _PUSH:
-                    if self.asked is None:
-                        raise ConnectionLost(f"{self._where} said something that nobody had asked for")
-                    self.asked = None
+                answer = self._read()
+                if answer is not _PUSH and self.asked is None:
+                    raise ConnectionLost(f"{self._where} said something that nobody had asked for")
+                self._sign(answer)
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
 
@@ -180,8 +181,21 @@ class Wire:
             answer = self._connection.read_response(push_request=True)
         except ResponseError as error:
             answer = error
-        self.heard = time.monotonic()
+        if not self._master:  # a replica speaks as well
+            self.proven = time.monotonic()
         return answer
+
+    def _sign(self, answer: Any) -> None:
+        """Take what may be the sign of life that was asked for. Whoever may ask nothing else may say HELLO."""
+        if answer is _PUSH:
+            return
+        self.asked = None
+        if self._master:
+            self.proven = time.monotonic()
+            if isinstance(answer, ResponseError) or greeting(answer).get("role") != "master":
+                error = ConnectionLost(f"{self._where} is no master any more; the Sentinels are asked for it")
+                self._broken = error
+                raise error
 
     def _has_more(self) -> bool:
         if self._ahead is None:

@@ -197,6 +197,41 @@ def test_G3_after_a_failover_the_new_master_is_read_and_written(tmp_path: Path) 
             writer.close()
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_G3_a_master_that_is_demoted_while_Sentinels_name_it_is_lost_within_liveness(
+    tmp_path: Path, busy: bool
+) -> None:
+    """REPLICAOF ends no connection, and a replica tells changes as well as a master."""
+    with (
+        Redis(tmp_path / "a") as one,
+        Redis(tmp_path / "b") as other,
+        Sentinel(tmp_path / "s", one) as sentinel,
+        Mirror(f"redis://127.0.0.1:{sentinel.port}/0?service=mymaster", liveness=1.0) as copy,
+    ):
+        copy.read()
+        goes_on(copy, one if busy else None, 1.5)  # a master is not lost, whether it says something or not
+        sentinel.freeze()
+        one.call("REPLICAOF", "127.0.0.1", other.port)
+        began = time.monotonic()
+        with pytest.raises(ConnectionLost, match="is no master any more; the Sentinels are asked for it"):
+            goes_on(copy, other if busy else None, PATIENCE)
+        assert time.monotonic() - began < 2.0
+        sentinel.thaw()
+        again = copy.transport.subscribe(["p/"])
+        with pytest.raises(ConnectionLost, match="name a server that is no master now"):
+            list(again.snapshot())
+        again.close()
+
+
+def goes_on(copy: Mirror, written: Redis | None, seconds: float) -> None:
+    """Poll for so long, while a server may be written all the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if written is not None:
+            written.call("SET", "p/a", time.monotonic())
+        copy.poll(0.2 if written is None else 0.01)
+
+
 def _is_master(server: Redis) -> bool:
     try:
         return bool(server.call("ROLE")[0] == b"master")
