@@ -90,7 +90,8 @@ def _plugin(
     braked = (
         lane.is_held_at_start()
     )  # of an earlier life only counts are known: any key may be one of those held
-    told = not (uncertain or key in untold or braked) and frozen is None and _equal(entry, applied)
+    unread = not ledger.replica.synced
+    told = not (uncertain or key in untold or braked or unread) and frozen is None and _equal(entry, applied)
     why: list[str] = []
     if frozen is not None:
         what = {Ice.INVALID: "invalid", Ice.REJECTED: "rejected", Ice.HELD: "held by the brake"}[frozen.ice]
@@ -98,6 +99,8 @@ def _plugin(
         why.append(_kept(applied))
     elif told:
         what = "applied" if entry is not None else "not there, and not applied"
+    elif unread:
+        what = "not known, as the store was not read yet"
     elif braked and entry is None:
         what = "not there, and held by the brake if it was applied before"
     else:

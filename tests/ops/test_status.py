@@ -95,7 +95,8 @@ def test_a_store_that_was_never_reached_has_no_last_connection() -> None:
         [line] = [line for line in lines(host.status()) if line.startswith("store main")]
         assert "never reached since " in line
         assert "keys" not in line
-        text = next(iter(in_words(host.explain("a/1"))))
+        text, *others = in_words(host.explain("a/1"))
+        assert others[0] == "p watches it by 'a/': not known, as the store was not read yet"
         assert text.startswith("store main: never reached, so nothing is known of a/1: memory:")
         assert "; tried again in " in text
 
