@@ -25,7 +25,6 @@ T = TypeVar("T")
 Key = str | tuple[str, str]
 
 _TRACKS = 3  # loops that are remembered: one in another, and one before
-_FEW = 8  # changes that a generator tells sooner than `map`, which costs more to make
 
 
 Run: TypeAlias = "tuple[Watch[Any], Collection[str], Iterable[Entry], Iterable[Entry | None]]"
@@ -107,14 +106,20 @@ class _Source(Struct, gc=False):
 class _Track(Struct, gc=False):
     """A loop over changes: how far it came says which was handed out last, without a step for each."""
 
-    keys: Collection[str]
-    sources: list[_Source]
-    left: Iterator[_Source]
     before: int
-    """How many changes other loops had handed out when this one was made."""
+    """How many changes other loops had handed out when this one began."""
+    past: int = 0
+    """How many the runs before this one had."""
+    keys: Collection[str] = ()
+    sources: list[_Source] = []
+    left: Iterator[_Source] = iter([])
 
     def done(self) -> int:
         """How many it has handed out."""
+        return self.past + self.here()
+
+    def here(self) -> int:
+        """How many of them belong to the run that it is in."""
         return len(self.sources) - self.left.__length_hint__()  # type: ignore[attr-defined, no-any-return]  # a list's
 
 
@@ -153,10 +158,10 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             return self._handed
         tracks = self._tracks or []
         for number, track in reversed([*enumerate(tracks)]):
-            done = track.done()
+            here = track.here()
             older = self._past + sum([one.done() for one in tracks[:number]])
-            if done and (done < len(track.sources) or older == track.before):
-                return next(islice(track.keys, done - 1, None))
+            if here and (here < len(track.sources) or older == track.before):
+                return next(islice(track.keys, here - 1, None))
         return self._handed
 
     @handed.setter
@@ -248,11 +253,8 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         if view.single is not None:
             return self._single(watch, view.single)
         deletes, runs = view.told(watch)
-        if not deletes and type(runs) is list:  # most calls: one loop for all of it
-            if len(runs) == 1 and len(runs[0][1]) <= _FEW:
-                return self._few(runs[0])
-            return chain(self._loop(runs), iter(self._end, None))
-        return chain.from_iterable(self._loops(deletes, runs))
+        puts: Iterator[Change[Any]] = chain.from_iterable(self._loops(runs))
+        return chain(self._deletes(deletes), puts) if deletes else puts
 
     __iter__ = _changes
 
@@ -268,61 +270,27 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             if self._view is None:
                 raise EventExpired
 
-    def _loops(self, deletes: Iterable[Gone], runs: Iterable[Run]) -> Iterator[Iterable[Change[Any]]]:
-        self._end()
-        if deletes:
-            yield self._deletes(deletes)
-        for run in runs:
-            yield self._loop([run])
-            self._end()
-
-    def _few(self, run: Run) -> Iterator[PutChange[Any]]:
-        """A loop over so few that making a faster one would take longer."""
-        self._end()
-        watch, keys, entries, applied = run
-        source = _Source(self, watch.offset, watch.store, watch.codec.decode)
-        for key, entry, before in zip(keys, entries, applied, strict=False):
-            self._hand(key)
-            yield PutChange(source, key, entry, before)
-            if self._view is None:
-                raise EventExpired
-
-    def _loop(self, runs: list[Run]) -> Iterator[PutChange[Any]]:
-        """A loop that takes no step in Python, can be ended (`expire`), and tells how far it came (`handed`)."""
-        keys: Collection[str]
-        entries: Iterable[Entry]
-        applied: Iterable[Entry | None]
-        if len(runs) == 1:
-            watch, keys, entries, applied = runs[0]
-            sources = [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(keys)
-        else:
-            keys, sources, entries, applied = self._joined(runs)
-        left = iter(sources)
+    def _loops(self, runs: Iterable[Run]) -> Iterator[Iterator[PutChange[Any]]]:
+        """For each run a loop that takes no step in Python, can be ended (`expire`), and tells how far it came."""
+        if self._view is None:
+            raise EventExpired
         tracks = self._tracks
         if tracks is None:
             tracks = self._tracks = []
-        elif len(tracks) == _TRACKS:
+        track = _Track(self._progress() if tracks else self._past)
+        if len(tracks) == _TRACKS:
             self._past += tracks.pop(0).done()
-        tracks.append(_Track(keys, sources, left, self._progress()))
+        tracks.append(track)
         make: Callable[[_Source, str, Entry, Entry | None], PutChange[Any]] = PutChange
-        return map(make, left, keys, entries, applied)  # what `expire` ends is asked first
-
-    def _joined(self, runs: list[Run]) -> tuple[list[str], list[_Source], list[Entry], list[Entry | None]]:
-        keys: list[str] = []
-        sources: list[_Source] = []
-        entries: list[Entry] = []
-        applied: list[Entry | None] = []
-        for watch, names, some, before in runs:
-            keys += names
-            sources += [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(names)
-            entries += some
-            applied += before
-        return keys, sources, entries, applied
-
-    def _end(self) -> None:
-        """An iterator kept beyond the hook raises, too, where its run ends."""
-        if self._view is None:
-            raise EventExpired
+        for watch, keys, entries, applied in runs:
+            track.past += len(track.sources)
+            track.keys = keys
+            sources = [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(keys)
+            track.sources = sources
+            track.left = left = iter(sources)
+            yield map(make, left, keys, entries, applied)  # what `expire` ends is asked first
+            if self._view is None:  # an iterator kept beyond the hook raises, too
+                raise EventExpired
 
     def _deletes(self, deletes: Iterable[Gone]) -> Iterator[DeleteChange[Any]]:
         source, of = None, None
