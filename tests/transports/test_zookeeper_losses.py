@@ -191,3 +191,37 @@ def goes_on(transport: Transport, subscription: Subscription, held: Held, until:
             current = None
     if current is not None:
         current.close()
+
+
+def test_G3_a_follower_that_is_cut_off_from_the_others_is_lost_and_nothing_with_it(tmp_path: Path) -> None:
+    with Ensemble(tmp_path) as ensemble:
+        leader = ensemble.leader()
+        mine, other = (server for server in ensemble.servers if server is not leader)
+        with leader.using() as client:
+            outside = Outside(client, "/apps")
+            for i in range(200):
+                outside.put(f"k/{i}", b"1")
+        transport, aside = (ZookeeperTransport(Url.parse(f"{one.url}/apps")) for one in (mine, leader))
+        transport.liveness = aside.liveness = 3.0
+        subscription = transport.subscribe([""])
+        held = read(subscription)
+        assert len(held) == 200
+        last = written_at_last(aside, "k/3", b"just before")  # of which the follower may not know yet
+        leader.freeze()
+        other.freeze()
+        try:
+            assert isinstance(until_lost(subscription), ConnectionLost)
+            again = transport.subscribe([""])
+            with pytest.raises(ConnectionLost):
+                read(again)
+            again.close()
+        finally:
+            leader.thaw()
+            other.thaw()
+        written = written_at_last(transport, "k/7", b"after")
+        goes_on(transport, subscription, held, lambda: held["k/7"][1] >= written)
+        assert held["k/3"] == (b"just before", last)
+        assert held["k/7"] == (b"after", written)
+        assert len(held) == 200
+        transport.close()
+        aside.close()
