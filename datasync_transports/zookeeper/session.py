@@ -229,6 +229,8 @@ class Session:
         if place.sasl is not None:
             if importlib.util.find_spec("puresasl") is None:
                 raise Misconfigured(f"{place}: sasl= needs pure-sasl; install datasync-host[zookeeper]")
+            if place.sasl == "GSSAPI" and not any(map(importlib.util.find_spec, ("kerberos", "winkerberos"))):
+                raise Misconfigured(f"{place}: sasl=GSSAPI needs the module kerberos; install pykerberos")
             sasl = {"mechanism": place.sasl}
             if known:
                 sasl |= {"username": url.user or "", "password": url.password or ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,6 +153,16 @@ def test_sasl_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     transport = ZookeeperTransport(Url.parse("zookeeper://bob:secret@127.0.0.1"), sasl="DIGEST-MD5")
     with pytest.raises(Misconfigured, match=r"install datasync-host\[zookeeper\]"):
+        next(iter(transport.subscribe([""]).snapshot()))
+
+
+def test_a_ticket_without_the_package_that_reads_it(
+    zookeeper_server: ZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if "kerberos" in name else found(name))
+    transport = ZookeeperTransport(Url.parse(zookeeper_server.url), sasl="GSSAPI")
+    with pytest.raises(Misconfigured, match="sasl=GSSAPI needs the module kerberos; install pykerberos"):
         next(iter(transport.subscribe([""]).snapshot()))
 
 
