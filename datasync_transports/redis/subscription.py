@@ -58,7 +58,7 @@ class RedisSubscription(Subscription):
                 if self._opened is None or not self._complete:
                     raise StoreError(f"{self._place.where}: poll comes after a snapshot")
                 wire, reader = self._opened
-                wire.listen()
+                heard = wire.listen()
                 batch = self._news(wire, reader)
                 now = time.monotonic()
                 if batch is not None:
@@ -67,8 +67,9 @@ class RedisSubscription(Subscription):
                 if self._woken or now >= deadline:
                     self._woken = False
                     return None
-                wire.wait(min(deadline - now, self._beat(wire, now)), self._bell.ear)
-                self._bell.hush()
+                if heard:
+                    wire.wait(min(deadline - now, self._beat(wire, now)), self._bell.ear)
+                    self._bell.hush()
 
     def wake(self) -> None:
         self._woken = True

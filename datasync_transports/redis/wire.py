@@ -131,11 +131,13 @@ class Wire:
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
 
-    def listen(self, at_most: int = 10_000) -> None:
-        """Take in what has arrived, without waiting for more than the rest of what has begun."""
+    def listen(self, at_most: int = 10_000) -> bool:
+        """Take in what has arrived, without waiting for more than the rest of what has begun; whether that was all."""
         try:
             self._check()
-            while at_most and self._has_more():
+            while self._has_more():
+                if not at_most:
+                    return False  # the rest may wait in the parser, where nobody sees that it does
                 at_most -= 1
                 answer = self._read()
                 if answer is not _PUSH and self.asked is None:
@@ -143,6 +145,7 @@ class Wire:
                 self._sign(answer)
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
+        return True
 
     def take(self) -> set[bytes]:
         """The keys that were named since the last time."""

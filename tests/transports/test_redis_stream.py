@@ -346,6 +346,17 @@ def test_a_thousand_pushes_at_once_are_no_recursion(client: Any, mirror: Made) -
     assert len(copy.batches) < 100
 
 
+def test_a_change_behind_ten_thousand_that_concern_nobody_is_told_at_once(client: Any, mirror: Made) -> None:
+    copy = mirror("p/x")
+    for _ in range(10_003):
+        client.set("p/xx", "1")  # named, as it begins alike, each time by a message of its own
+    client.set("p/x", "1")
+    began = time.monotonic()
+    while copy.values != {"p/x": b"1"}:
+        copy.poll(PATIENCE)
+    assert time.monotonic() - began < 3.0
+
+
 def test_a_thousand_paths_are_tracked_as_one(client: Any, mirror: Made) -> None:
     """With 10,000 prefixes of their own the server would compare each with each, and answer nobody meanwhile."""
     paths = [f"p/{number:04}/" for number in range(1000)]
