@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from datasync_core import Event, Watch, hookimpl  # noqa: F401 - a site hides what their modules need
+
 HEAD = """\
 from __future__ import annotations
 import functools
