@@ -87,7 +87,7 @@ def _plugin(
     if key in untold:
         applied = untold[key]
     uncertain = key in ledger.uncertain
-    braked = lane.is_held_at_start()  # only counts are known of an earlier life: any key may be among those held
+    braked = lane.is_held_at_start()  # of an earlier life only counts are known: it may be any key
     unread = not ledger.replica.synced
     told = not (uncertain or key in untold or braked or unread) and frozen is None and _equal(entry, applied)
     why: list[str] = []
