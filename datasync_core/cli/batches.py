@@ -52,9 +52,12 @@ def write(publisher: StorePublisher, ops: Sequence[Put | Delete], at_once: int) 
 
 def _confess(ops: Sequence[Put | Delete], done: int, asked: int, unknown: bool) -> None:
     """Say which keys were written; ``unknown``: whether the last ``asked`` were, nobody can say."""
-    first = ops[done].key
-    last = ops[min(done + asked, len(ops)) - 1].key
-    rest = f"whether {first} to {last} were written is not known, " if unknown and done < len(ops) else ""
+    if done == len(ops):
+        say(f"all {done} keys were written")
+        return
+    first = shown(ops[done].key)
+    last = shown(ops[min(done + asked, len(ops)) - 1].key)
+    rest = f"whether {first} to {last} were written is not known, " if unknown else ""
     until = "no key before them was written"
     if done:
         until = f"{done} of {len(ops)} keys were written, the last is {shown(ops[done - 1].key)}"

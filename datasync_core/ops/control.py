@@ -164,7 +164,7 @@ def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
             line = _line(client)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise HostError(
-                f"no host runs here, none answers in {folder}: start one with datasync-host run, or name it by --name"
+                f"no host answers in {folder}: start one with datasync-host run, or give the -c and --name of its start"
             ) from None
         except PermissionError:
             raise HostError(f"the host in {folder} belongs to another user: ask as that one") from None

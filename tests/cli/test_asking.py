@@ -35,8 +35,8 @@ def test_where_no_host_runs_it_says_so_and_ends_with_1(place: Place, command: st
     answer = place.do(*command.split(), "--name", "agent")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == (
-        f"datasync-host: no host runs here, none answers in {place.folder}/.datasync/agent: "
-        "start one with datasync-host run, or name it by --name\n"
+        f"datasync-host: no host answers in {place.folder}/.datasync/agent: "
+        "start one with datasync-host run, or give the -c and --name of its start\n"
     )
     assert place.names() == set()
 

@@ -7,12 +7,18 @@ import os
 import resource
 import subprocess
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from datasync_core.cli.batches import write
 from datasync_core.cli.lines import parse
 from datasync_core.model.errors import UsageError
-from datasync_core.transport import Delete, Put
+from datasync_core.model.runtime import RealRuntime
+from datasync_core.plugins.transports import make_transport
+from datasync_core.sync.publisher import StorePublisher
+from datasync_core.sync.store import Store
+from datasync_core.transport import Delete, Put, Url
 from tests.cli.command import COMMAND, Place, unmeasured
 
 DB = "--store=sqlite:data.db"
@@ -132,6 +138,25 @@ def test_a_load_that_breaks_off_says_what_was_written(place: Place) -> None:
     assert answer.returncode == 1, answer
     assert b"500 of 1000 keys were written, the last is k0499" in answer.stderr
     assert place.do("list", DB).lines == ["first", *(f"k{number:04}" for number in range(500))]
+
+
+def test_a_load_that_is_interrupted_after_its_last_key_says_that_all_were_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped:
+        def __init__(self, **_: object) -> None: ...
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def update(self, _: int) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.progressbar", Stopped)
+    publisher = StorePublisher(Store("main", make_transport(Url.parse("memory:"), {})), RealRuntime())
+    with pytest.raises(KeyboardInterrupt):
+        write(publisher, [Put("a", b"1"), Put("b", b"1")], 2)
+    assert capsys.readouterr().err == "datasync-host: all 2 keys were written\n"
 
 
 @pytest.mark.parametrize(

@@ -226,14 +226,14 @@ def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_pat
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(str(tmp_path / "control"))
     stale.close()
-    with pytest.raises(HostError, match="no host runs here"):
+    with pytest.raises(HostError, match="no host answers in"):
         ask(tmp_path, {"command": "status"})
     with Host("memory:", {"p": Applies()}, name="edge", state_dir=tmp_path):
         assert ask(tmp_path, {"command": "status"})["host"] == "edge"
     assert not (tmp_path / "control").exists()
-    with pytest.raises(HostError, match="no host runs here"):
+    with pytest.raises(HostError, match="no host answers in"):
         ask(tmp_path, {"command": "status"})
-    with pytest.raises(HostError, match="no host runs here"):
+    with pytest.raises(HostError, match="no host answers in"):
         ask(tmp_path / "nowhere", {"command": "status"})
 
 
