@@ -26,6 +26,7 @@ WORKLOADS: Mapping[str, str] = {
     "W11": "over_redis.w11",
     "W12": "over_zookeeper.w12",
     "W14": "backlog.w14",
+    "limits": "limits.limits",
     "memory": "sizes.memory",
     "start": "starting.start",
 }

@@ -41,7 +41,7 @@ class Dispatcher:
         self.states: dict[str, PluginState] = {}
         """The state of each loaded plugin as of the last turn. Replaced, never changed: any thread may read it."""
         self.settled = False
-        """Whether nothing is due or pending that would go on by itself, as of the last turn."""
+        """Whether the lanes had nothing due or pending that would go on by itself, as of the last turn."""
         self.stopping = False
         self._doorbell = doorbell
         self._lanes: list[Lane] = []
@@ -164,7 +164,7 @@ class Dispatcher:
             if self.stopping or not (self._has_news() or (called and self._unsettled)):
                 break
         deadline = self._deadline() if self._unsettled or self._counts is not None else None
-        self.settled = self._is_settled()
+        self.settled = not self._unsettled or self._is_settled()
         if self._waiters:
             self.wake_waiters()
         return deadline
@@ -325,7 +325,7 @@ class Dispatcher:
         if not self._intake.is_read() or self._has_news():
             return False
         restless: set[Lane] = set()
-        for lane in sorted(self._unsettled, key=in_order) if self._unsettled else ():
+        for lane in sorted(self._unsettled, key=in_order):
             if lane.failed is not None or lane.missing is not None:
                 continue
             if lane.trouble is not None:

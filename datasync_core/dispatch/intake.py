@@ -65,13 +65,11 @@ class Intake:
             replica.apply(segments)
             single = replica.single() if replica.plain else None
             in_turn = in_turn and not concerned and single is not None
-            if replica.went_back is not None:
-                self._report_history(store, *replica.went_back)
-            if replica.audited is not None:
-                concerned.update(dict.fromkeys(self._repair(store, replica, *replica.audited)))
-            if replica.snapshots > before > 0:
-                concerned.update(dict.fromkeys(self._plan(replica, "reconnect")))
-            self._hand_out(replica, single, concerned)
+            if single is not None:
+                self._hand_out_single(replica.touched[0], *single, concerned)
+            else:
+                self._look(store, replica, before, concerned)
+                self._hand_out(replica, concerned)
             inbox.settle()
         return list(concerned) if in_turn else sorted(concerned, key=in_order)
 
@@ -81,9 +79,23 @@ class Intake:
             replica.settle()
         self._taken.clear()
 
-    def _hand_out(
-        self, replica: Replica, single: tuple[Entry, Entry | None] | None, concerned: dict[Lane, None]
+    def _hand_out_single(
+        self, shelf: Shelf, entry: Entry, before: Entry | None, concerned: dict[Lane, None]
     ) -> None:
+        """`_hand_out` of one create or update, which rounds are made of where changes come one by one."""
+        for lane, item in self._routes.get(shelf, ()):
+            concerned[lane] = None
+            if lane.clean:
+                news = lane.news
+                news.single = None if news.items else (item[1], entry, before)
+                news.items.append(item)
+                if entry.error is not None:
+                    news.unusual = True
+            else:
+                lane.take_in()
+                item[2].absorb(shelf)
+
+    def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
         routes, plain = self._routes, replica.plain
         for shelf in replica.touched:
             for lane, item in routes.get(shelf, ()):
@@ -93,12 +105,8 @@ class Intake:
                     concerned[lane] = None
                 elif shelf.delta:
                     news = lane.news
-                    if not news.items:
-                        concerned[lane] = None
-                        if single is not None:
-                            news.single = (item[1], *single)
-                    else:
-                        news.single = None
+                    concerned[lane] = None
+                    news.single = None
                     news.items.append(item)
                     if shelf.deletes or shelf.errors:
                         news.unusual = True
@@ -107,6 +115,15 @@ class Intake:
                 if not lane.clean:
                     item[2].bury(key)
                     concerned[lane] = None
+
+    def _look(self, store: str, replica: Replica, before: int, concerned: dict[Lane, None]) -> None:
+        """What a snapshot or an audit brought (``before``: how many snapshots there were)."""
+        if replica.went_back is not None:
+            self._report_history(store, *replica.went_back)
+        if replica.audited is not None:
+            concerned.update(dict.fromkeys(self._repair(store, replica, *replica.audited)))
+        if replica.snapshots > before > 0:
+            concerned.update(dict.fromkeys(self._plan(replica, "reconnect")))
 
     def _report_history(self, store: str, key: str, before: int, now: int) -> None:
         text = (
