@@ -109,6 +109,7 @@ class Part:
                     entries.keys(),
                     entries.values(),
                     entries.values() if ledger.based else repeat(None),
+                    None,
                 )
 
     def succeed(self, now: float, delay: Callable[[int], float], *, resync: bool) -> bool:
@@ -143,7 +144,7 @@ class Part:
             for key, entry in chunk:
                 if key not in overlay and key not in frozen:
                     puts.add(key, entry, None if behind is None else behind.get(key, entry))
-            yield watch, puts.keys, puts.entries, puts.applied
+            yield watch, puts.keys, puts.entries, puts.applied, None
 
     def fail(self, *, resync: bool) -> None:
         """Write into the ledger that nobody knows what the hook applied."""
@@ -237,7 +238,7 @@ class Call:
                 yield from part.everything(one)
             elif one in part.puts:
                 puts = part.puts[one]
-                yield one, puts.keys, puts.entries, puts.applied
+                yield one, puts.keys, puts.entries, puts.applied, None
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         part = self.parts[watch.store]

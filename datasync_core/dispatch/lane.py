@@ -124,10 +124,8 @@ class Lane(Standing):
         desk = self._desk
         event = Event(news, self.name, "change", False, desk.round)
         error = None
-        desk.running = (
-            self.name,
-            "on_change",
-        )  # as `Desk.call` does; to call that would cost more than the hook
+        # As `Desk.call` does; to call that would cost as much again.
+        desk.running = (self.name, "on_change")
         try:
             hook(event)
         except BaseException as raised:
@@ -137,6 +135,8 @@ class Lane(Standing):
             event.expire()
             news.items.clear()
             news.single, news.unusual = None, False
+            if news.values:
+                news.values.clear()
             if self.dependents:
                 self._encourage()
             return True

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeAlias
 from datasync_core.dispatch.call import Call, WatchState, part_of
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import InvalidValue
 from datasync_core.spec.event import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
@@ -37,7 +36,7 @@ class News:
     The dispatcher's thread, but for `has`.
     """
 
-    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "single", "unusual", "watches")
+    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "single", "unusual", "values", "watches")
 
     def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
         self.ledgers = ledgers
@@ -50,6 +49,8 @@ class News:
         """What is told, where that is one create or update."""
         self.unusual = False
         """Whether there is a delete among it, or an entry that cannot be read."""
+        self.values: dict[Shelf, list[Any]] = {}
+        """What new entries were decoded into when they were checked; handed out once, for it may be altered."""
         self.said: list[Wish] = []
         """What the hook said of single keys."""
 
@@ -57,6 +58,7 @@ class News:
         """Take what there is: it was told, or is told by the ledgers."""
         items, self.items = self.items, []
         self.single, self.unusual = None, False
+        self.values.clear()
         return items
 
     def untold(self, ledger: Ledger, key: str) -> Mapping[str, Entry | None]:
@@ -73,13 +75,13 @@ class News:
             if shelf.errors or (shelf.deletes and not deletes):
                 return False
             if not self.raw:
-                codec, bit = watch.codec, ledger.bits[watch]
-                try:
-                    for entry in shelf.fresh:
-                        if not entry._checked & bit:
-                            codec.check(entry, bit)
-                except InvalidValue:
-                    return False
+                bit = ledger.bits[watch]
+                if not shelf.checked & bit:
+                    try:
+                        self.values[shelf] = watch.codec.check_all(shelf.fresh, bit)
+                    except BaseException:  # which one does not, and why, the ledger finds
+                        return False
+                    shelf.checked |= bit
         return True
 
     def repeat(self, call: Call) -> None:
@@ -110,13 +112,14 @@ class News:
         for shelf, of, _ in self.items:
             if watch is None or watch is of:
                 delta = shelf.delta
+                values = self.values.pop(shelf, None) if self.values else None
                 if not shelf.deletes:
-                    runs.append((of, delta.keys(), shelf.fresh, delta.values()))
+                    runs.append((of, delta.keys(), shelf.fresh, delta.values(), values))
                     continue
                 entries = shelf.entries
                 deletes += [(of, key, old) for key, old in delta.items() if key not in entries]
                 keys = [entry.key for entry in shelf.fresh]
-                runs.append((of, keys, shelf.fresh, [delta[key] for key in keys]))
+                runs.append((of, keys, shelf.fresh, [delta[key] for key in keys], values))
         return deletes, runs
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:

@@ -27,8 +27,11 @@ Key = str | tuple[str, str]
 _TRACKS = 3  # loops that are remembered: one in another, and one before
 
 
-Run: TypeAlias = "tuple[Watch[Any], Collection[str], Iterable[Entry], Iterable[Entry | None]]"
-"""A watch, keys under it, and in the same order their entries and what was applied of them.
+Run: TypeAlias = (
+    "tuple[Watch[Any], Collection[str], Iterable[Entry], Iterable[Entry | None], Iterable[Any] | None]"
+)
+"""A watch, keys under it, and in the same order their entries, what was applied of them, and the values where these
+are decoded already.
 
 Columns rather than rows, so that changes are made of them without a step of the interpreter for each.
 """
@@ -281,14 +284,15 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         if len(tracks) == _TRACKS:
             self._past += tracks.pop(0).done()
         tracks.append(track)
-        make: Callable[[_Source, str, Entry, Entry | None], PutChange[Any]] = PutChange
-        for watch, keys, entries, applied in runs:
+        make: Callable[..., PutChange[Any]] = PutChange
+        for watch, keys, entries, applied, values in runs:
             track.past += len(track.sources)
             track.keys = keys
             sources = [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(keys)
             track.sources = sources
             track.left = left = iter(sources)
-            yield map(make, left, keys, entries, applied)  # what `expire` ends is asked first
+            columns = (left, keys, entries, applied)  # what `expire` ends is asked first
+            yield map(make, *columns) if values is None else map(make, *columns, values)
             if self._view is None:  # an iterator kept beyond the hook raises, too
                 raise EventExpired
 

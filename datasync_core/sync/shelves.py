@@ -21,7 +21,7 @@ _MEMO = 1 << 16  # keys and directories remembered; beyond it the memo starts an
 class Shelf:
     """The entries under one path that lie under no longer one, and what changed in the current round."""
 
-    __slots__ = ("deletes", "delta", "entries", "errors", "fresh", "path", "renewed")
+    __slots__ = ("checked", "deletes", "delta", "entries", "errors", "fresh", "path", "renewed")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -36,11 +36,14 @@ class Shelf:
         """How many keys this round deleted."""
         self.errors = 0
         """How many of the new entries cannot be read."""
+        self.checked = 0
+        """A bit for each codec that could decode all the new entries."""
 
     def settle(self) -> None:
         """Forget what the last round changed."""
         self.delta = {}
         self.fresh = []
+        self.checked = 0
         if self.deletes or self.errors or self.renewed:
             self.deletes = self.errors = 0
             self.renewed = {}

@@ -232,6 +232,25 @@ def test_one_change_in_each_of_two_stores_is_told_in_one_call():
     assert plugin.heard == [["a/go"], ["a/0", "a/1"]]
 
 
+def test_a_value_that_a_plugin_alters_is_altered_for_nobody_else():
+    class Altering(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            for _ in range(2):
+                for change in event:
+                    seen.append(dict(change.value))
+                    change.value["n"] = 0
+            seen.append(dict(event[self.watch]["1"]))
+
+    seen: list[dict[str, int]] = []
+    harness = Harness(p=Altering("a/", type=dict[str, int]), q=Altering("a/", type=dict[str, int]))
+    harness.put("a/1", {"n": 1})
+    assert seen == [{"n": 1}] * 6
+    del seen[:]
+    harness.commit({"a/1": {"n": 2}, "a/2": {"n": 3}})
+    assert seen == [{"n": 2}, {"n": 3}, {"n": 2}, {"n": 3}, {"n": 2}] * 2
+
+
 def _blamed(body: Any) -> str | None:
     class Fails:
         a, b = Watch("a/", str), Watch("b/", str)

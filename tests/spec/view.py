@@ -70,7 +70,7 @@ class FakeView:
         for one in self.watches if watch is None else (watch,):
             applied, entries = self.applied.get(one, {}), self.states[one].entries
             before = [Entry(key, applied[key]) if key in applied else None for key in entries]
-            yield one, entries.keys(), entries.values(), before
+            yield one, entries.keys(), entries.values(), before, None
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         return key in self.untouchable
