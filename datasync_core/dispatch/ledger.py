@@ -90,8 +90,8 @@ class Ledger:
         """Keys (all uncertain) that wait for their own next attempt."""
         self.inferred: set[str] = set()
         """Keys (behind or frozen) that are gone, inferred from absence: what the brake may hold."""
-        self.found_invalid: list[str] = []
-        """Why keys were found invalid since somebody last emptied this."""
+        self.found_invalid: list[tuple[str, str]] = []
+        """Keys that were found invalid since somebody last emptied this, and why."""
         self.stirred = False
         """Whether anything changed since this was last set to False."""
         self.leftovers = False
@@ -204,7 +204,7 @@ class Ledger:
         """Freeze what `valid` found not to decode, with the last good value kept."""
         for key, reason in self._invalid:
             self.freeze(key, reason, Ice.INVALID)
-            self.found_invalid.append(reason)
+            self.found_invalid.append((key, reason))
             if not self.known:
                 self.uncertain.add(key)
         self._invalid.clear()

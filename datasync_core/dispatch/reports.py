@@ -17,7 +17,7 @@ def report_invalid(plugin: str, ledgers: Iterable[Ledger], report: Callable[[Fau
     """Tell which values turned out not to decode since this was last asked, and what a bound on memory forgot."""
     for ledger in ledgers:
         found, ledger.found_invalid = ledger.found_invalid, []
-        _say(plugin, FaultKind.VALUE_INVALID, [(None, text) for text in found], "values are invalid", report)
+        _say(plugin, FaultKind.VALUE_INVALID, found, "values are invalid", report)
         if ledger.leftovers:
             ledger.leftovers = False
             text = (
@@ -50,7 +50,7 @@ def report_set_aside(plugin: str, call: Call, report: Callable[[Fault], None]) -
 def _say(
     plugin: str,
     kind: FaultKind,
-    texts: Sequence[tuple[str | None, str]],
+    texts: Sequence[tuple[str, str]],
     more: str,
     report: Callable[[Fault], None],
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from datasync_core import Event, Reject, Retry, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
+from datasync_core.model.faults import FaultKind
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
 
@@ -70,6 +71,9 @@ def test_whatever_leaves_a_codec_makes_that_key_invalid(error):
     harness = Harness(codes=Codes(), good=Recording(type=bytes))
     harness.commit({"a/1": b"bad", "a/2": b"fine"})
     assert list(harness.undelivered("codes")) == ["a/1"]
+    assert [(fault.kind, fault.key) for fault in harness._dispatcher.faults] == [
+        (FaultKind.VALUE_INVALID, "a/1")
+    ]
     assert harness.calls_of("codes")[-1].changes == [("CREATE", "a/2", b"fine", None)]
     assert len(harness.values("good")) == 2
 
