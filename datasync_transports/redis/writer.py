@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from redis.exceptions import ResponseError
 
-from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, Unsupported, Writer
+from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, StoreError, Unsupported, Writer
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.digest import digest
 from datasync_transports.redis.paths import Paths
@@ -36,12 +37,20 @@ class RedisWriter(Writer):
             except ConnectionLost as error:
                 error.unwritten = True
                 raise
-            if expect:
-                self._commit_if(wire, commands, expect)
-            elif len(commands) > 1:
-                self._ask(wire, [("MULTI",), *commands, ("EXEC",)])
-            else:
-                self._ask(wire, commands)
+            try:
+                if expect:
+                    self._commit_if(wire, commands, expect)
+                elif len(commands) > 1:
+                    self._transact(wire, commands)
+                else:
+                    self._ask(wire, commands)
+            except Conflict:
+                raise
+            except (
+                BaseException
+            ):  # keys may be watched still, answers not have come: none of the next one's business
+                self._drop()
+                raise
         return 0
 
     def close(self) -> None:
@@ -52,6 +61,7 @@ class RedisWriter(Writer):
         """Compare and write; again, where somebody else wrote between the two."""
         keys = [key.encode() for key in expect]
         reader = Reader(wire, Paths([]))
+        deadline = time.monotonic() + self._liveness
         while True:
             self._ask(wire, [("WATCH", *keys)])
             try:
@@ -67,6 +77,19 @@ class RedisWriter(Writer):
                 raise
             if self._ask(wire, [("MULTI",), *commands, ("EXEC",)])[-1] is not None:
                 return
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"{self._place.where}: others have written the same keys all the time for {self._liveness:g} s"
+                )
+
+    def _transact(self, wire: Wire, commands: Sequence[Command]) -> None:
+        if self._ask(wire, [("MULTI",), *commands, ("EXEC",)])[-1] is None:
+            error = ConnectionLost(
+                f"{self._place.where} did not carry the transaction out, though nothing is watched on this"
+                " connection: is it shared by a proxy in between?"
+            )
+            error.unwritten = True
+            raise error
 
     def _ask(self, wire: Wire, commands: Sequence[Command]) -> list[object]:
         """The answers, none of which may be an error."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -140,6 +142,86 @@ def test_a_connection_that_breaks_in_a_commit_is_lost_and_not_tried_again(
         proxy.flow()
         proxy.cut()
         writer.close()
+
+
+@pytest.fixture
+def limited(redis_server: Redis, client: Any) -> Iterator[Callable[..., Writer]]:
+    """The writer of a user with all rights but those; as many as are asked for."""
+    made: list[Writer] = []
+
+    def make(*rules: str) -> Writer:
+        client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "+@all", *rules)
+        made.append(
+            make_transport(Url.parse(f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"), {}).writer()
+        )
+        return made[-1]
+
+    yield make
+    for writer in made:
+        writer.close()
+    client.execute_command("ACL", "DELUSER", "limited")
+
+
+@pytest.mark.parametrize("right", ["unwatch", "mget", "ping"])
+def test_what_was_watched_when_something_failed_does_not_undo_the_next_commit(
+    client: Any, transport: Transport, limited: Callable[..., Writer], right: str
+) -> None:
+    client.set("p/a", "1")
+    writer = limited(f"-{right}")
+    number = transport.revision_of(b"2" if right == "unwatch" else b"1")
+    with pytest.raises(StoreError, match=f"limited [+]{right}"):
+        writer.commit([Put("p/a", b"9")], expect={"p/a": number})
+    client.set("p/a", "of somebody else")
+    client.execute_command("ACL", "SETUSER", "limited", f"+{right}")
+    writer.commit([Put("p/b", b"1"), Put("p/c", b"1")])
+    assert client.mget("p/a", "p/b", "p/c") == [b"of somebody else", b"1", b"1"]
+
+
+def test_a_transaction_that_the_server_did_not_carry_out_is_lost_and_known_to_be_unwritten(
+    client: Any, writer: Writer
+) -> None:
+    writer.commit([Put("p/a", b"1")])
+    writer._wire.call("WATCH", "p/a")  # type: ignore[attr-defined]  # as a proxy may that shares connections
+    client.set("p/a", "of somebody else")
+    ops = [Put("p/b", b"1"), Put("p/c", b"1")]
+    with pytest.raises(ConnectionLost, match="did not carry the transaction out") as raised:
+        writer.commit(ops)
+    assert raised.value.unwritten
+    assert client.mget("p/b", "p/c") == [None, None]
+    writer.commit(ops)
+    assert client.mget("p/b", "p/c") == [b"1", b"1"]
+
+
+def test_keys_that_others_write_all_the_time_are_given_up_within_liveness(
+    client: Any, redis_server: Redis, transport: Transport, writer: Writer
+) -> None:
+    client.set("p/a", "1")
+    ended = threading.Event()
+    much = b"SET p/a 1\r\n" * 10_000
+
+    def write() -> None:
+        with socket.create_connection(redis_server.address) as other:
+            other.sendall(b"CLIENT REPLY OFF\r\n")
+            while not ended.is_set():
+                other.sendall(much)
+
+    transport.liveness = 0.5
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    hasty = transport.writer()
+    began = time.monotonic()
+    try:
+        with pytest.raises(StoreError, match=r"others have written the same keys all the time for 0.5 s"):
+            hasty.commit([Put("p/b", b"1")], expect={"p/a": transport.revision_of(b"1")})
+        assert time.monotonic() - began < 5.0
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    hasty.commit([Put("p/c", b"1")], expect={"p/a": transport.revision_of(b"1")})
+    hasty.close()
+    assert client.mget("p/b", "p/c") == [None, b"1"]
 
 
 def test_a_full_memory_is_said_and_nothing_is_written(client: Any, writer: Writer) -> None:
