@@ -271,11 +271,9 @@ class Dispatcher:
     def _make_round(self, lanes: Sequence[Lane]) -> bool:
         """One pass forward and one back over the lanes that something concerns; whether a hook was called."""
         self.round += 1
-        for lane in lanes:
-            if not lane.clean:
-                self._brake([lane for lane in lanes if not lane.clean])
-                self._began = self.runtime.monotonic()
-                break
+        if self._intake.behind or self._unsettled:
+            self._brake([lane for lane in lanes if not lane.clean])
+            self._began = self.runtime.monotonic()
         called = False
         left: list[Lane] = []
         for lane in lanes:

@@ -38,6 +38,8 @@ class Intake:
         self._delta = delta
         self._report = report
         self._routes: dict[Shelf, list[tuple[Lane, Item]]] = {}  # whom a shelf concerns, in DAG order
+        self.behind = False
+        """Whether there is one among the lanes that `take` gave last that does not keep up."""
         self._taken: list[Replica] = []  # the copies that this round changed
         for lane in lanes:
             for ledger in lane.ledgers.values():
@@ -55,6 +57,7 @@ class Intake:
     def take(self) -> list[Lane]:
         """Empty the inboxes into the copies; the lanes that this concerns, in DAG order."""
         concerned: dict[Lane, None] = {}
+        self.behind = False
         in_turn = True  # whether the lanes come in DAG order, as those of one shelf do
         for store, inbox, replica in self._inboxes:
             segments = inbox.take()
@@ -92,7 +95,7 @@ class Intake:
                 if entry.error is not None:
                     news.unusual = True
             else:
-                lane.take_in()
+                self.behind = True
                 item[2].absorb(shelf)
 
     def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
@@ -100,6 +103,7 @@ class Intake:
         for shelf in replica.touched:
             for lane, item in routes.get(shelf, ()):
                 if not plain or not lane.clean:
+                    self.behind = True
                     lane.take_in()
                     item[2].absorb(shelf)
                     concerned[lane] = None
@@ -113,6 +117,7 @@ class Intake:
         for shelf, key in replica.buried:
             for lane, item in routes.get(shelf, ()):
                 if not lane.clean:
+                    self.behind = True
                     item[2].bury(key)
                     concerned[lane] = None
 
@@ -149,5 +154,6 @@ class Intake:
             and any(ledger.replica is replica for ledger in lane.ledgers.values())
         ]
         for lane in watching:
+            self.behind = True
             lane.plan(reason)
         return watching
