@@ -30,6 +30,9 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         """Whether there was a session; set by who hears of it."""
         self.before: Callable[[], None] | None = None
         """Called before each attempt to connect."""
+        self.chore: Callable[[], None] = lambda: None
+        """Called when the time is ``due``, on the handler's thread while it waits for the server."""
+        self.due: float | None = None
         self.refusals: dict[str, OSError] = {}
         """Why there was no connection, by server."""
         self.tried: dict[str, tuple[str, int]] = {}
@@ -95,7 +98,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
             poll.register(one, select.POLLIN)
         for one in writes:
             poll.register(one, select.POLLOUT)
-        ready = {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}
+        ready = self._wait(poll, timeout)
         if not ready and not self.connected:
             self.silent = True
         if reads and not self.connected and reads[0].fileno() in ready:
@@ -109,6 +112,22 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
             [one for one in writes if one.fileno() in ready],
             [],
         )
+
+    def _wait(self, poll: Any, timeout: float | None) -> set[int]:
+        """The sockets that are ready within that time; does the chore in between."""
+        if self.due is not None:
+            began = time.monotonic()
+            pause = max(0.0, self.due - began)
+            if timeout is None or pause < timeout:
+                ready = _ready(poll, pause)
+                spent = time.monotonic() - began
+                if spent >= pause or not ready:
+                    self.due = None
+                    self.chore()
+                if ready:
+                    return ready
+                timeout = None if timeout is None else max(0.0, timeout - spent)
+        return _ready(poll, timeout)
 
     def _check_greeting(self, reader: Any) -> None:
         """Raise where an answer begins with what is no length of any: kazoo would wait for all of it."""
@@ -125,3 +144,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         if found is not None:
             with suppress(OSError):
                 found.shutdown(socket.SHUT_RDWR)
+
+
+def _ready(poll: Any, timeout: float | None) -> set[int]:
+    return {number for number, _ in poll.poll(None if timeout is None else math.ceil(timeout * 1000))}

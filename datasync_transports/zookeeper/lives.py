@@ -1,16 +1,34 @@
-"""Entries that live as long as this host: ephemeral nodes of one session that outlasts lost connections."""
+"""Entries that live as long as this host: ephemeral nodes of one session that outlasts lost connections.
+
+Of each entry it is known whether it is there, by a look that leaves a watch: after a commit, after each connection,
+and whenever the watch says that the node was touched. What was never made in this session is made, and looked at
+again. What is somebody else's by now, or was deleted by somebody, is ours no more. What failed is tried again after
+a pause, which kazoo's thread spends as it spends its time anyway: waiting for the server.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
+
+from kazoo.exceptions import NoNodeError
+from kazoo.protocol.serialization import Create, Sync
 
 from datasync_core.transport import ConnectionLost, Delete, Put
-from datasync_transports.zookeeper.multi import acl_of
+from datasync_transports.zookeeper.multi import EPHEMERAL, acl_of
 from datasync_transports.zookeeper.place import Place
+from datasync_transports.zookeeper.requests import Look, Reply
 from datasync_transports.zookeeper.session import Session
+
+_PAUSE = 1.0  # seconds until what failed is tried again
+
+
+class _Life(NamedTuple):
+    value: bytes
+    session: int
+    """The one that it was made in."""
 
 
 class Lives:
@@ -25,7 +43,9 @@ class Lives:
         self._lock = threading.Lock()
         self._session: Session | None = None  # under the lock
         self._closed = False  # under the lock
-        self._entries: dict[str, bytes] = {}  # by node; replaced as a whole, for kazoo's thread reads it
+        self._book = threading.Lock()  # never held for long, for kazoo's thread takes it
+        self._entries: dict[str, _Life] = {}  # by node; under the book's lock
+        self._unsure: set[str] = set()  # nodes of which it is not known what became; under the book's lock
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -34,7 +54,7 @@ class Lives:
             if self._closed:
                 raise ConnectionLost(f"{self._place}: the transport was closed")
             if self._session is None:
-                session = Session(self._place, renewed=self._renew)
+                session = Session(self._place, lasting=self)
                 try:
                     session.open()
                 except BaseException:
@@ -45,31 +65,102 @@ class Lives:
                 raise ConnectionLost(f"{self._place}: the connection was lost, and is not back yet")
             yield self._session
 
-    def wrote(self, ops: Iterable[Put | Delete]) -> None:
-        """These are done."""
-        with self._lock:
-            entries = dict(self._entries)
+    def wrote(self, ops: Iterable[Put | Delete], session: Session | None = None, number: int = 0) -> None:
+        """These are done; those that live, over this session, whose number was that before or is it still."""
+        made = []
+        with self._book:
             for op in ops:
                 path = self._place.path(op.key)
-                entries.pop(path, None)
+                self._entries.pop(path, None)
                 if isinstance(op, Put) and op.alive:
-                    entries[path] = op.value
-            self._entries = entries
+                    self._entries[path] = _Life(op.value, number)
+                    made.append(path)
+        if session is not None:
+            self._look(session, made)
 
     def close(self) -> None:
         """End the lives."""
         with self._lock:
             self._closed = True
-            self._entries = {}
+            with self._book:
+                self._entries.clear()
             session, self._session = self._session, None
         if session is not None:
             session.close()
 
-    def _renew(self, client: Any) -> None:
-        """There is a new session; on kazoo's thread, which must not wait. Directories may be gone, too."""
+    def back(self, session: Session) -> None:
+        """There is a connection, maybe of another session; on kazoo's thread, which must not wait."""
+        with self._book:
+            paths = [*self._entries]
+        if paths:
+            session.post(
+                Sync(self._place.root or "/"), _ignore
+            )  # this server may be behind the one of before
+        self._look(session, paths)
+
+    def touched(self, session: Session, path: str) -> None:
+        """A node that was looked at has changed since; on kazoo's thread."""
+        self._look(session, [path])
+
+    def due(self, session: Session) -> None:
+        """The pause is over; on kazoo's thread."""
+        with self._book:
+            paths = [*self._unsure]
+        if session.connected:  # else it will be back
+            self._look(session, paths)
+
+    def _look(self, session: Session, paths: Iterable[str]) -> None:
+        with self._book:
+            wanted = [path for path in paths if path in self._entries]
+            self._unsure.difference_update(paths)
+        for path in wanted:
+            session.post(Look(path), self._looked)
+
+    def _looked(self, session: Session, reply: Reply) -> None:
+        path = reply.request.path
+        with self._book:
+            life = self._entries.get(path)
+            if life is None:
+                return
+            missing = isinstance(reply.error, NoNodeError)
+            if reply.error is not None and not missing:
+                self._again(session, path)
+                return
+            if missing:
+                ours = life.session != session.number
+            else:
+                data, stat = reply.value
+                ours = stat.ephemeralOwner == session.number and data == life.value
+            if not ours:
+                del self._entries[path]
+            elif not missing:
+                self._entries[path] = life._replace(session=session.number)
+        if ours and missing:
+            self._make(session, path, life.value)
+
+    def _make(self, session: Session, path: str, value: bytes) -> None:
+        """Directories may be gone, too; the chroot is never made."""
         acl = acl_of(self._place)
-        for path, value in self._entries.items():
-            for end in range(len(self._place.root) + 1, len(path)):
-                if path[end] == "/":
-                    client.create_async(path[:end], b"", acl)
-            client.create_async(path, value, acl, ephemeral=True)
+        for end in range(len(self._place.root) + 1, len(path)):
+            if path[end] == "/":
+                session.post(Create(path[:end], b"", acl, 0), _ignore)
+        session.post(Create(path, value, acl, EPHEMERAL), self._made)
+
+    def _made(self, session: Session, reply: Reply) -> None:
+        path, value, _, _ = reply.request
+        with self._book:
+            life = self._entries.get(path)
+            if reply.error is not None:
+                self._again(session, path)
+                return
+            if life is not None and life.value == value:
+                self._entries[path] = life._replace(session=session.number)
+        self._look(session, [path])
+
+    def _again(self, session: Session, path: str) -> None:
+        self._unsure.add(path)
+        session.wake_in(_PAUSE)
+
+
+def _ignore(session: Session, reply: Reply) -> None:
+    """What became of it shows in what comes after."""

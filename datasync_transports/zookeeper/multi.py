@@ -17,7 +17,7 @@ from datasync_transports.zookeeper.reading import Seen
 from datasync_transports.zookeeper.requests import Reply
 
 _ANY = -1  # whatever version a node has
-_EPHEMERAL = 1
+EPHEMERAL = 1
 _CONTAINER = -(1 << 63)  # what containers have for an owner; nodes with a TTL have 0xff as its highest byte
 
 
@@ -93,7 +93,7 @@ class Multi:
 
     def _put(self, path: str, op: Put, version: int, made: set[str]) -> Sequence[Any]:
         node = self._found[path]
-        flags = _EPHEMERAL if op.alive else 0
+        flags = EPHEMERAL if op.alive else 0
         create = Create(path, op.value, self._acl, flags)
         if node is None or path in made:
             if op.alive and path in made:

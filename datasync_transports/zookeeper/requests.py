@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from struct import Struct
 from typing import Any, ClassVar
 
 import kazoo.client
 import kazoo.protocol.connection
 import kazoo.version
+from kazoo.protocol.serialization import GetData
 
 from datasync_core.transport import Misconfigured
 
@@ -67,18 +67,34 @@ class MultiRead:
         return buffer, offset
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read a node, and be told once when it changes; kazoo would want to know whom to tell."""
+
+    path: str
+    type: ClassVar[int] = GET_DATA
+
+    def serialize(self) -> bytes:
+        return _text(self.path) + b"\1"
+
+    @staticmethod
+    def deserialize(buffer: bytes, offset: int) -> tuple[bytes, Any]:
+        data, stat = GetData.deserialize(buffer, offset)
+        return data or b"", stat
+
+
 class Reply:
     """What came back for a request: a value or an error, and the state of the store that it shows.
 
-    kazoo's thread fills it and puts it into the line, in order with the events that came before and after.
+    kazoo's thread fills it and hands it to ``put``, in order with the events that came before and after.
     """
 
-    __slots__ = ("_client", "_line", "error", "request", "value", "zxid")
+    __slots__ = ("_client", "_put", "error", "request", "value", "zxid")
 
-    def __init__(self, request: Any, client: Any, line: SimpleQueue[Any]) -> None:
+    def __init__(self, request: Any, client: Any, put: Callable[[Reply], None]) -> None:
         self.request = request
         self._client = client
-        self._line = line
+        self._put = put
         self.value: Any = None
         self.error: BaseException | None = None
         self.zxid = 0
@@ -88,29 +104,29 @@ class Reply:
         """Called by kazoo."""
         self.value = value
         self.zxid = self._client.last_zxid
-        self._line.put(self)
+        self._put(self)
 
     def set_exception(self, error: BaseException) -> None:
         """Called by kazoo."""
         self.error = error
-        self._line.put(self)
+        self._put(self)
 
 
-def submit(client: Any, request: Any, line: SimpleQueue[Any]) -> Reply:
-    """Send a request; its reply comes through the line."""
-    reply = Reply(request, client, line)
+def submit(client: Any, request: Any, put: Callable[[Reply], None]) -> Reply:
+    """Send a request; ``put`` gets its reply, on kazoo's thread unless the session is over."""
+    reply = Reply(request, client, put)
     client._call(request, reply)
     return reply
 
 
-def hear(client: Any, line: SimpleQueue[Any]) -> None:
-    """Let each event that a client receives come through the line, as the path of its node."""
+def hear(client: Any, put: Callable[[str], None]) -> None:
+    """Let ``put`` have each event that a client receives, as the path of its node, on kazoo's thread."""
 
     def read_watch_event(buffer: bytes, offset: int) -> None:
         kind, _, length = _EVENT.unpack_from(buffer, offset)
         if kind != _CHILDREN_CHANGED:  # children have events of their own
             start = offset + _EVENT.size
-            line.put(buffer[start : start + length].decode())
+            put(buffer[start : start + length].decode())
 
     client._connection._read_watch_event = read_watch_event
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
@@ -40,27 +40,41 @@ class _Signal:
 _RING, _OPENED = _Signal(), _Signal()
 
 
-class Session:
-    """Owned by one thread; `ring` and `close` are for any. Ends with its first connection, unless it is ``lasting``.
+class Lasting(Protocol):
+    """Who wants a session that outlasts its connections; called on kazoo's thread, which must not wait."""
 
-    ``lasting``: kazoo connects again for as long as it takes, and ``renewed`` is called on its thread whenever there
-    is a new session.
+    def back(self, session: Session) -> None:
+        """There is a connection; ``session.number`` may be another one."""
+
+    def touched(self, session: Session, path: str) -> None:
+        """There was an event."""
+
+    def due(self, session: Session) -> None:
+        """The time of `Session.wake_in` is over."""
+
+
+class Session:
+    """Owned by one thread; `post`, `ring` and `close` are for any. Ends with its first connection, unless ``lasting``.
+
+    ``lasting``: kazoo connects again for as long as it takes, and in a new session where the server has ended the
+    one that was.
     """
 
-    def __init__(self, place: Place, *, renewed: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, place: Place, *, lasting: Lasting | None = None) -> None:
         self.place = place
-        self._renewed = renewed
+        self.number = 0
+        """What the server calls the session that there was a connection for last."""
+        self._lasting = lasting
         self._line: SimpleQueue[Any] = SimpleQueue()
         self._handler = Handler(
             place.liveness / len(place.hosts), lambda error: self._line.put(_Signal(error))
         )
-        self._handler.lasting = renewed is not None
+        self._handler.lasting = lasting is not None
         self._lock = threading.Lock()
         self._client: Any = None  # under the lock; None again once it is closed
         self._closed = False
         self._over = False  # whether its end was told
         self._refused = False  # whether the server did not take who we are
-        self._session: int | None = None  # kazoo's thread: the last that was renewed
 
     def open(self) -> None:
         """Connect to any of the servers. Raises the `StoreError` that says why none would."""
@@ -70,9 +84,13 @@ class Session:
             self.check()
             self._client = client
             client.add_listener(self._heard)
-            if self._renewed is not None:
+            lasting = self._lasting
+            if lasting is None:
+                hear(client, self._line.put)
+            else:
                 self._handler.before = self._forget
-            hear(client, self._line)
+                self._handler.chore = lambda: lasting.due(self)
+                hear(client, lambda path: lasting.touched(self, path))
             client.start_async()
         deadline = time.monotonic() + self.place.liveness
         while True:
@@ -106,7 +124,18 @@ class Session:
         """Send a request, to be waited for later, in the order of sending."""
         client = self._client
         self.check()
-        return submit(client, request, self._line)
+        return submit(client, request, self._line.put)
+
+    def post(self, request: Any, answered: Callable[[Session, Reply], None]) -> None:
+        """Send a request whose answer nobody waits for; ``answered`` gets it on kazoo's thread. Not after `close`."""
+        client = self._client
+        if client is not None:
+            submit(client, request, lambda reply: answered(self, reply))
+
+    def wake_in(self, seconds: float) -> None:
+        """Let ``lasting`` be told that so much time is over; where that is under way, leave it as it is."""
+        if self._handler.due is None:
+            self._handler.due = time.monotonic() + seconds
 
     def wait(self, reply: Reply, on_event: Callable[[str], None] | None = None) -> Any:
         """Wait for a reply, and give each event that came before it to ``on_event``; the reply's value."""
@@ -161,7 +190,7 @@ class Session:
             return
         self._handler.lasting, self._handler.connected = False, True
         if client.connected:
-            submit(client, CloseInstance, SimpleQueue())
+            submit(client, CloseInstance, lambda _: None)
             self._handler.over.wait(min(_POLITE, self.place.liveness))
         self._handler.cut()
         with suppress(Exception):  # it is over, whatever it says
@@ -204,13 +233,12 @@ class Session:
         if state != KazooState.CONNECTED:
             self._refused = client is not None and client.client_state == KeeperState.AUTH_FAILED
             return
-        self._handler.connected = True
-        self._line.put(_OPENED)
-        if self._renewed is not None and client is not None:
-            session = client.client_id[0]
-            if session != self._session:
-                self._session = session
-                self._renewed(client)
+        if not self._handler.connected:
+            self._handler.connected = True
+            self._line.put(_OPENED)
+        if self._lasting is not None and client is not None:
+            self.number = client.client_id[0]
+            self._lasting.back(self)
 
     def _forget(self) -> None:
         """Who has seen newer transactions than a server has is not let in: for ever, where it has lost its data."""

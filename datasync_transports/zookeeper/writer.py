@@ -45,7 +45,9 @@ class ZookeeperWriter(Writer):
                 self._check(op)
         if any(isinstance(op, Put) and op.alive for op in last.values()):
             with self._lives.session() as session:
+                number = session.number
                 revision = self._write(session, last, expect)
+                self._lives.wrote(last.values(), session, number)
         else:
             with self._lock:
                 try:
@@ -54,7 +56,7 @@ class ZookeeperWriter(Writer):
                     error.unwritten = True
                     raise
                 revision = self._write(session, last, expect)
-        self._lives.wrote(last.values())
+            self._lives.wrote(last.values())
         return revision
 
     def close(self) -> None:
