@@ -49,21 +49,29 @@ class Lives:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """The session, for one commit at a time. Raises `ConnectionLost` while the server is away."""
+        """The session, for one commit at a time. Raises `ConnectionLost` (unwritten) while the server is away."""
         with self._lock:
-            if self._closed:
-                raise ConnectionLost(f"{self._place}: the transport was closed")
-            if self._session is None:
-                session = Session(self._place, lasting=self)
-                try:
-                    session.open()
-                except BaseException:
-                    session.close()
-                    raise
-                self._session = session
-            if not self._session.connected:
-                raise ConnectionLost(f"{self._place}: the connection was lost, and is not back yet")
-            yield self._session
+            try:
+                session = self._connected()
+            except ConnectionLost as error:
+                error.unwritten = True
+                raise
+            yield session
+
+    def _connected(self) -> Session:
+        if self._closed:
+            raise ConnectionLost(f"{self._place}: the transport was closed")
+        if self._session is None:
+            session = Session(self._place, lasting=self)
+            try:
+                session.open()
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
+        if not self._session.connected:
+            raise ConnectionLost(f"{self._place}: the connection was lost, and is not back yet")
+        return self._session
 
     def wrote(self, ops: Iterable[Put | Delete], session: Session | None = None, number: int = 0) -> None:
         """These are done; those that live, over this session, whose number was that before or is it still."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datasync_core.transport import Delete, Put
+from datasync_core.transport import ConnectionLost, Delete, Put
 from datasync_transports.zookeeper import ZookeeperTransport, lives
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
@@ -136,3 +136,26 @@ def test_a_life_that_others_took_while_the_host_was_away_stays_theirs(
         assert zoo.outside.client.get(f"{zoo.outside.root}/me")[0] == b"theirs"
         eventually(lambda: set(transport._lives._entries) == {f"{zoo.outside.root}/other"})
         transport.close()
+
+
+def test_nothing_was_written_while_the_session_is_away(zoo: Zoo, zookeeper_server: ZooKeeper) -> None:
+    with Proxy(zookeeper_server.address) as proxy:
+        transport = zoo.through(proxy.port)
+        writer = transport.writer()
+        writer.commit([Put("me", b"1", alive=True)])
+        proxy.refuse()
+        proxy.cut()
+        session = transport._lives._session
+        assert session is not None
+        eventually(lambda: not session.connected)
+        with pytest.raises(ConnectionLost, match="is not back yet") as caught:
+            writer.commit([Put("me", b"2", alive=True)])
+        assert caught.value.unwritten
+        unopened = zoo.through(proxy.port)
+        with pytest.raises(ConnectionLost) as caught:
+            unopened.writer().commit([Put("me", b"2", alive=True)])
+        assert caught.value.unwritten
+        transport.close()
+        with pytest.raises(ConnectionLost, match="was closed") as caught:
+            writer.commit([Put("me", b"2", alive=True)])
+        assert caught.value.unwritten
