@@ -17,6 +17,7 @@ from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.nodes import NO_AUTH, NO_NODE, UNKNOWN, Found, Node, decode, hidden
 from datasync_transports.zookeeper.requests import GET_CHILDREN, GET_DATA, MultiRead, Operation, Reply
 from datasync_transports.zookeeper.session import Session
+from datasync_transports.zookeeper.watching import Watched
 
 AT_ONCE = 500
 """Operations in one request at most."""
@@ -51,17 +52,15 @@ class Reader:
         self._covered = covered
         self._sizes: dict[str, tuple[int, int]] = {}  # by directory: bytes and number of the values seen
 
-    def tree(
-        self, roots: Iterable[str], alone: Iterable[str], leads: Callable[[str], bool]
-    ) -> Iterator[list[Seen]]:
-        """The nodes below ``roots`` and themselves, and those that are watched ``alone``, in parts.
+    def tree(self, watched: Watched) -> Iterator[list[Seen]]:
+        """The nodes of the watched trees, and those that are watched alone, in parts.
 
-        ``leads`` says whether a node or what lies below it is wanted. Raises `StoreError` where the names of
-        children are kept from us.
+        Raises `StoreError` where the names of children are kept from us.
         """
-        tops = frozenset(roots)
-        single = frozenset(alone)
+        tops = frozenset(watched.trees)
+        single = frozenset(watched.alone)
         directories = self._session.place.directories
+        before, walked = directories.copy(), set[str]()
         todo: deque[Operation] = deque((GET_DATA, path, 0) for path in [*tops, *single])
         for reply in self._pipeline(todo):
             part: list[Seen] = []
@@ -70,12 +69,13 @@ class Reader:
                 if isinstance(found, list):
                     base = path if path != "/" else ""
                     children = (f"{base}/{name}" for name in found)
-                    todo.extend((GET_DATA, child, 0) for child in children if leads(child))
+                    todo.extend((GET_DATA, child, 0) for child in children if watched.leads(child))
                 elif isinstance(found, Node):
                     part.append(Seen(path, found, False))
                     if found.children and path not in single:
                         todo.append((GET_CHILDREN, path, found.children))
                         directories.add(path)
+                        walked.add(path)
                 elif found == NO_AUTH:
                     refused.append(path)
             for seen in self._hidden(refused):
@@ -89,6 +89,8 @@ class Reader:
                 part.append(seen)
             if part:
                 yield part
+        gone = before - walked
+        directories.difference_update([path for path in gone if watched.covers(path)])
 
     def nodes(self, paths: Iterable[str]) -> list[Seen]:
         """These nodes, whether there or not; one request, hence one moment, for as many as fit into one."""

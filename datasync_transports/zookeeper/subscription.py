@@ -58,7 +58,7 @@ class ZookeeperSubscription(Subscription):
         watched = self._watched
         parts = [
             [entry for seen in part if (entry := self._entry(seen)) is not None]
-            for part in self._reader.tree(watched.trees, watched.alone, watched.leads)
+            for part in self._reader.tree(watched)
         ]
         late, _ = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
         self._complete = True

@@ -46,6 +46,10 @@ class Watched:
         directory = f"{key}/"
         return any(wanted.startswith(directory) for wanted in (*self._prefixes, *self._keys))
 
+    def covers(self, path: str) -> bool:
+        """Whether who reads the trees comes by this node."""
+        return self.is_in_tree(path) and (path in self.trees or self.leads(path))
+
     def key(self, path: str) -> str | None:
         """The key of a node; None where it is not wanted."""
         key = path[self._start :]

@@ -17,6 +17,7 @@ from datasync_core.transport import (
     Transport,
     Unsupported,
 )
+from datasync_transports.zookeeper import ZookeeperTransport
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import apply, drain, follow, keys, read, values
 from tests.transports.zookeepers import Zoo, until_lost
@@ -156,6 +157,23 @@ def test_where_nothing_may_be_known_of_a_hidden_node_what_was_seen_counts(
         zoo.close()
         client.add_auth("digest", "bob:bob")
         client.delete("/apps", recursive=True)
+
+
+def test_G9_directories_that_went_while_nobody_watched_are_not_kept(zoo: Zoo) -> None:
+    transport = zoo.transport()
+    assert isinstance(transport, ZookeeperTransport)
+    client, root = zoo.outside.client, zoo.outside.root
+    zoo.commit(Put("stays/x", b"1"), Put("other/deep/x", b"1"))
+    for number in range(3):
+        zoo.commit(Put(f"job-{number}/state/x", b"1"))
+        entries(transport, "")
+        client.delete(f"{root}/job-{number}", recursive=True)
+    client.delete(f"{root}/other/deep", recursive=True)
+    entries(transport, "stays/", Subtree("job-"))
+    directories = transport._place.directories
+    assert directories == {f"{root}{path}" for path in ("", "/stays", "/other", "/other/deep")}
+    entries(transport, "")
+    assert directories == {root, f"{root}/stays"}
 
 
 def test_a_root_that_vanishes_is_a_lost_connection_and_no_delete(zoo: Zoo) -> None:
