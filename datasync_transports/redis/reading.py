@@ -21,6 +21,7 @@ from datasync_transports.redis.wire import Command, Wire
 _SCAN = 2000  # names that one SCAN looks at; more is hardly faster, and others wait for it
 _AT_ONCE = 10_000  # keys
 _BYTES = 16 * 1024 * 1024  # of values, about
+_TURNS = 3  # at reading keys by their types, which may change in between
 _FIRST = 128  # keys that are read at once before it is known how large values are
 
 Change = Entry | Gone
@@ -65,7 +66,7 @@ class Reader:
         second question, asked when the first was answered, comes in a later one.
         """
         kinds = self._kinds(keys) if self._mixed else {}
-        while True:
+        for _ in range(_TURNS):
             strings = [key for key in keys if kinds.get(key, "none") in ("string", "none")]
             hashes = [key for key in keys if kinds.get(key) == "hash"]
             values, fields = self._values(strings, hashes)
@@ -83,6 +84,21 @@ class Reader:
                 ):
                     continue
             return self._changes(keys, kinds, dict(zip(strings, values, strict=True)), fields)
+        return self._surely(keys)
+
+    def _surely(self, keys: Sequence[bytes]) -> dict[bytes, Change]:
+        """The same where types change faster than they are asked for: each key as a string and as a hash, at once."""
+        commands: list[Command] = [("MGET", *keys)]
+        commands += [(name, key) for key in keys for name in ("TYPE", "HGETALL")]
+        values, *rest = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
+        for command, answer in zip(commands, (values, *rest), strict=True):
+            if is_forbidden(answer):
+                raise self._wire.refused(answer, command)
+        self._wire.call("PING")
+        kinds = {key: kind.decode() for key, kind in zip(keys, rest[::2], strict=True)}
+        return self._changes(
+            keys, kinds, dict(zip(keys, values, strict=True)), dict(zip(keys, rest[1::2], strict=True))
+        )
 
     def _chunks(self, waiting: list[bytes], *, last: bool) -> Iterator[list[Entry]]:
         """Read and take away from what waits, as long as it fills a chunk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -128,6 +129,46 @@ def test_the_first_hash_of_a_store_of_strings_is_read_as_one(client: Any, mirror
         transaction.execute()
     copy.until(lambda: copy.values == {"p/a": b'{"f":"1"}', "p/b": b"2"})
     assert len([batch for batch in copy.batches if batch.changes]) == 1
+
+
+def test_keys_that_change_their_type_without_a_pause_keep_nothing_back(
+    redis_server: Redis, client: Any, mirror: Made
+) -> None:
+    flip = """for i = 1, 200 do
+        local key = 'p/' .. i
+        redis.call('DEL', key)
+        if math.random() < 0.5 then redis.call('SET', key, '1') else redis.call('HSET', key, 'f', '1') end
+    end"""
+    begun, ended = threading.Event(), threading.Event()
+
+    asked = f"EVALSHA {client.script_load(flip)} 0\r\n".encode()
+
+    def write() -> None:
+        with socket.create_connection(redis_server.address) as writer:
+            writer.sendall(asked * 3)  # so many are always under way
+            while not ended.is_set():
+                writer.sendall(asked * writer.recv(4096).count(b"\n"))
+                begun.set()
+
+    client.eval(flip, 0)
+    copy = mirror()
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert begun.wait(PATIENCE)
+        began = time.monotonic()
+        for number in range(10):
+            client.set("p/other", number)
+            copy.until(lambda: copy.values.get("p/other") == b"%d" % number)  # noqa: B023 - it is asked at once
+            assert len(copy.values) == 201
+        assert time.monotonic() - began < 2.5  # it takes 0.4
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    client.mset({f"p/{number}": "done" for number in range(1, 201)})
+    copy.until(lambda: set(copy.values.values()) == {b"done", b"9"})
 
 
 def test_keys_and_fields_that_are_no_text_are_errors_of_their_own(client: Any, mirror: Made) -> None:
