@@ -28,7 +28,7 @@ def meaning(place: Place, error: BaseException) -> StoreError:
     if isinstance(error, exceptions.AuthFailedError | exceptions.SASLException):
         return refused_credentials(place)
     if isinstance(error, exceptions.NoAuthError):
-        return forbidden(place, place.root or "/")
+        return forbidden(place, place.root or "/", "READ")  # commits say what they lack by themselves
     if isinstance(error, exceptions.UnimplementedError):
         return Misconfigured(f"{place}: the server is older than ZooKeeper {OLDEST}; use a newer one")
     if isinstance(error, exceptions.BadArgumentsError):
@@ -46,10 +46,10 @@ def refused_credentials(place: Place) -> StoreError:
     return AuthenticationFailed(f"{place} refuses {user}; check the name, the password and sasl=")
 
 
-def forbidden(place: Place, path: str) -> StoreError:
-    """A node's ACL keeps us out."""
+def forbidden(place: Place, path: str, right: str) -> StoreError:
+    """A node's ACL does not give us that right."""
     who = f"{place.url.user} has no right to it" if place.url.user else "write zookeeper://USER:PASSWORD@HOST"
-    return AuthenticationFailed(f"{place}: the ACL of {path} forbids that; {who}")
+    return AuthenticationFailed(f"{place}: the ACL of {path} forbids {right}; {who}")
 
 
 def no_root(place: Place) -> StoreError:

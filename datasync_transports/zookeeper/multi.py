@@ -139,6 +139,20 @@ class Multi:
         return Unsupported(f"{self._place}: {key} has keys below it, so it cannot live with the host")
 
 
+def right(operation: Any) -> tuple[str, str]:
+    """The node whose ACL decides on an operation, and what it must allow."""
+    path: str = operation.path
+    parent = path.rpartition("/")[0] or "/"
+    match operation:
+        case Create():
+            return parent, "CREATE"
+        case DeleteNode():
+            return parent, "DELETE"
+        case SetData():
+            return path, "WRITE"
+    return path, "READ"
+
+
 def acl_of(place: Place) -> list[Any]:
     """What new nodes allow, and to whom."""
     acl: list[Any] = CREATOR_ALL_ACL if place.acl == "creator" else OPEN_ACL_UNSAFE

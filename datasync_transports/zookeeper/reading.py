@@ -80,7 +80,7 @@ class Reader:
                     refused.append(path)
             for seen in self._hidden(refused):
                 if seen.path in tops and seen.node is not None:
-                    raise failures.forbidden(self._session.place, seen.path)
+                    raise failures.forbidden(self._session.place, seen.path, "READ")
                 if seen.path not in single and self._has_children(seen):
                     raise Misconfigured(
                         f"{self._session.place}: the ACL of {seen.path} hides what lies below it; "

@@ -12,7 +12,7 @@ from kazoo.protocol.serialization import Transaction
 from datasync_core.transport import ConnectionLost, Delete, Put, StoreError, Unsupported, Writer
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.lives import Lives
-from datasync_transports.zookeeper.multi import Multi
+from datasync_transports.zookeeper.multi import Multi, right
 from datasync_transports.zookeeper.place import Place
 from datasync_transports.zookeeper.reading import Reader
 from datasync_transports.zookeeper.session import Session
@@ -132,7 +132,7 @@ class ZookeeperWriter(Writer):
             if isinstance(result, _OVERTAKEN):
                 return None
             if isinstance(result, exceptions.NoAuthError):
-                raise failures.forbidden(self._place, str(operation[0]))
+                raise failures.forbidden(self._place, *right(operation))
             if isinstance(result, exceptions.NoChildrenForEphemeralsError):
                 raise Unsupported(
                     f"{self._place}: {operation[0]} would lie below an entry that lives with its host; no key can"

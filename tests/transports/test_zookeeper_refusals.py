@@ -107,9 +107,9 @@ def test_an_acl_that_hides_the_chroot(zookeeper_server: ZooKeeper, tmp_path: Pat
         client.create("/theirs", acl=[make_digest_acl("bob", "secret", all=True)])
     hosts = zookeeper_server.hosts
     said = check(f"{zookeeper_server.url}/theirs", tmp_path)
-    assert "the ACL of /theirs forbids that; write zookeeper://USER:PASSWORD@HOST" in said
+    assert "the ACL of /theirs forbids READ; write zookeeper://USER:PASSWORD@HOST" in said
     said = check(f"zookeeper://bob:secret-not@{hosts}/theirs", tmp_path)
-    assert "the ACL of /theirs forbids that; bob has no right to it" in said
+    assert "the ACL of /theirs forbids READ; bob has no right to it" in said
     assert check(f"zookeeper://bob:secret@{hosts}/theirs", tmp_path, exit_code=0).startswith("reached")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kazoo.exceptions import NoNodeError
+from kazoo.security import make_acl, make_digest_acl
 
 from datasync_core.transport import (
     AuthenticationFailed,
@@ -152,14 +153,39 @@ def test_a_writer_goes_on_after_its_connection_was_lost(zoo: Zoo, zookeeper_serv
 def test_nodes_may_belong_to_who_makes_them(zoo: Zoo) -> None:
     bob = zoo.user("bob", "?acl=creator").writer()
     bob.commit([Put("bobs/a", b"1")])
-    with pytest.raises(AuthenticationFailed, match=r"the ACL of .*/bobs/a forbids that; write zookeeper"):
+    with pytest.raises(AuthenticationFailed, match=r"the ACL of .*/bobs/a forbids WRITE; write zookeeper"):
         zoo.commit(Put("bobs/a", b"2"))
     eve = zoo.user("eve").writer()
-    with pytest.raises(AuthenticationFailed, match="eve has no right to it"):
+    with pytest.raises(
+        AuthenticationFailed, match="the ACL of .*/bobs forbids CREATE; eve has no right to it"
+    ):
         eve.commit([Put("bobs/b", b"2")])
     eve.close()
     bob.commit([Put("bobs/a", b"3"), Put("bobs/b", b"1")])
     bob.close()
+
+
+def test_a_refusal_names_the_missing_right_and_whose_acl_lacks_it(zoo: Zoo) -> None:
+    client, root = zoo.outside.client, zoo.outside.root
+    bobs = make_digest_acl("bob", "bob", all=True)
+    zoo.commit(Put("dir/a", b"1"), Put("dir/b", b"1"))
+    client.set_acls(f"{root}/dir", [bobs, make_acl("world", "anyone", read=True)])
+    client.set_acls(f"{root}/dir/a", [bobs, make_acl("world", "anyone", read=True)])
+    client.set_acls(f"{root}/dir/b", [bobs, make_acl("world", "anyone", write=True)])
+    writer = zoo.writer()
+    for op, said in (
+        (Put("dir/a", b"2"), "/dir/a forbids WRITE"),
+        (Put("dir/x", b"1"), "/dir forbids CREATE"),
+        (Put("dir/x/y", b"1"), "/dir forbids CREATE"),
+        (Delete("dir/a"), "/dir forbids DELETE"),
+        (Put("dir/a", b"2", alive=True), "/dir forbids DELETE"),
+    ):
+        with pytest.raises(AuthenticationFailed, match=f"the ACL of {root}{said}; write zookeeper"):
+            writer.commit([Put("before", b"1"), op])
+    revision = client.exists(f"{root}/dir/b").mzxid
+    with pytest.raises(AuthenticationFailed, match=f"the ACL of {root}/dir/b forbids READ"):
+        writer.commit([Put("before", b"1")], expect={"dir/b": revision})
+    writer.close()
 
 
 def test_what_lives_with_the_host_ends_with_its_transport_and_not_with_a_writer(zoo: Zoo) -> None:
