@@ -11,10 +11,10 @@ from datasync_transports.redis.bell import Bell
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.paths import Paths
 from datasync_transports.redis.reading import Change, Reader
-from datasync_transports.redis.settling import settle
+from datasync_transports.redis.settling import PATIENCE, settle
 from datasync_transports.redis.wire import Wire
 
-_ATTEMPTS = 3  # at reading everything while databases are emptied
+_ATTEMPTS = 3  # at least, at reading everything while databases are emptied; as many as a second allows
 
 
 class RedisSubscription(Subscription):
@@ -122,7 +122,10 @@ class RedisSubscription(Subscription):
         """
         found: dict[bytes, Change] | None = None
         chunks: list[list[Entry]] = []
-        for _ in range(_ATTEMPTS):
+        deadline = time.monotonic() + PATIENCE
+        attempts = 0
+        while found is None and (attempts < _ATTEMPTS or time.monotonic() < deadline):
+            attempts += 1
             wire.flushed = False
             wire.take()
             chunks = []
@@ -130,8 +133,6 @@ class RedisSubscription(Subscription):
                 chunks.append(chunk)
                 yield []
             found = settle(wire, reader, after_all=True)
-            if found is not None:
-                break
         changed = {change.key for change in found.values()} if found else set()
         chunks.reverse()
         while chunks:

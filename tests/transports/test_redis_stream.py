@@ -244,6 +244,21 @@ def test_flushes_without_end_do_not_keep_changes_back(redis_server: Redis, clien
         thread.join()
 
 
+def test_what_is_read_while_another_database_is_emptied_for_a_while_is_one_state(
+    redis_server: Redis, client: Any
+) -> None:
+    """Read again until no flush came in between, for a second; what goes out sooner may divide a transaction."""
+    client.mset({f"p/{number}": "1" for number in range(5000)})
+    with redis_server.client(db=1) as other, Mirror(redis_server.url) as copy:
+        began = time.monotonic()
+        for chunk in copy.subscription.snapshot():
+            if not chunk and time.monotonic() - began < 0.5:
+                other.flushdb()
+            copy.entries.update((entry.key, entry) for entry in chunk)
+        assert len(copy.values) == 5000
+        assert copy.poll(0.1) is None  # nothing has to be read once more
+
+
 def test_a_path_that_is_one_key_is_not_what_begins_with_it(client: Any, mirror: Made) -> None:
     client.mset({"a": "1", "a/b": "2", "ab": "3", "agent1:x": "4", "agent2": "5", "b*": "6", "bc": "7"})
     copy = mirror("a", "b*", Subtree("agent1:"))
