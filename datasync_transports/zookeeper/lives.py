@@ -100,10 +100,8 @@ class Lives:
         """There is a connection, maybe of another session; on kazoo's thread, which must not wait."""
         with self._book:
             paths = [*self._entries]
-        if paths:
-            session.post(
-                Sync(self._place.root or "/"), _ignore
-            )  # this server may be behind the one of before
+        if paths:  # this server may be behind the one of before
+            session.post(Sync(self._place.root or "/"), _ignore)
         self._look(session, paths)
 
     def touched(self, session: Session, path: str) -> None:
