@@ -21,8 +21,9 @@ class RedisSubscription(Subscription):
     """One tracked connection. One thread uses it; `wake` and `close` are for any.
 
     The lock is held while the connection is in use; `close` cuts that first, so that it waits for no answer. A
-    server that says nothing for half of ``liveness`` seconds is asked for a sign of life, and has the other half. One
-    that Sentinels name is asked so often in any case, whether it is a master still.
+    server that says nothing for half of ``liveness`` seconds is asked for a sign of life, and has the other half, or
+    until ``liveness`` seconds after its last word. One that Sentinels name is asked so often in any case, whether it
+    is a master still.
     """
 
     def __init__(self, place: Place, paths: Sequence[str], liveness: float) -> None:
@@ -146,9 +147,12 @@ class RedisSubscription(Subscription):
         self._ask(wire, now)
         if wire.asked is None:
             return wire.proven + half - now
-        if now - wire.asked >= half:
-            raise ConnectionLost(f"{self._place.where} has not answered for {self._liveness:g} s")
-        return wire.asked + half - now
+        left = max(wire.asked + half, wire.heard + self._liveness) - now
+        if left <= 0:
+            raise ConnectionLost(
+                f"{self._place.where} has said nothing for {self._liveness:g} s, nor answered when it was asked"
+            )
+        return left
 
     def _ask(self, wire: Wire, now: float) -> None:
         """Ask for a sign of life where one is due."""

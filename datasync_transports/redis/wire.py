@@ -49,6 +49,8 @@ class Wire:
         """Whether the server said that a database was emptied."""
         self.proven = time.monotonic()
         """When it was last seen that the server is there, and is what it has to be."""
+        self.heard = self.proven
+        """When it said something last."""
         self.asked: float | None = None
         """When it was asked for a sign of life that has not come yet."""
         self._connection = connection
@@ -184,8 +186,9 @@ class Wire:
             answer = self._connection.read_response(push_request=True)
         except ResponseError as error:
             answer = error
+        self.heard = time.monotonic()
         if not self._master:  # a replica speaks as well
-            self.proven = time.monotonic()
+            self.proven = self.heard
         return answer
 
     def _sign(self, answer: Any) -> None:

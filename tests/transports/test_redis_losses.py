@@ -62,9 +62,29 @@ def test_G3_a_frozen_server_is_lost_within_liveness(tmp_path: Path) -> None:
         began = time.monotonic()
         error = copy.until_lost()
         assert type(error) is ConnectionLost
-        assert "has not answered for 0.6 s" in str(error)
+        assert "has said nothing for 0.6 s, nor answered when it was asked" in str(error)
         assert time.monotonic() - began < 2.0
         server.thaw()
+
+
+@pytest.mark.parametrize("master", [False, True])
+def test_a_word_after_it_was_asked_gives_a_server_all_of_liveness_from_then(
+    redis_server: Redis, client: Any, master: bool
+) -> None:
+    """A push may have been on its way when a server froze that had not read yet what it was asked."""
+    with Mirror(redis_server.url, liveness=4.0) as copy:
+        copy.read()
+        subscription: Any = copy.subscription
+        wire = subscription._opened[0]
+        wire._master = master  # HELLO alone proves it then, but a push is a word as well
+        client.set("p/a", "1")
+        while not wire.dirty:
+            wire.listen()
+        wire.asked = wire.heard - 1.0  # as if the answer had not come by then
+        wire.proven = wire.heard - 3.0
+        assert subscription._beat(wire, wire.heard + 1.5) == pytest.approx(2.5)
+        with pytest.raises(ConnectionLost, match="has said nothing for 4 s, nor answered when it was asked"):
+            subscription._beat(wire, wire.heard + 4.0)
 
 
 def test_a_reader_that_was_away_for_long_is_not_taken_for_a_dead_server(
