@@ -12,7 +12,7 @@ from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, Store
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.digest import digest
 from datasync_transports.redis.paths import Paths
-from datasync_transports.redis.reading import Reader
+from datasync_transports.redis.reading import Change, Reader
 from datasync_transports.redis.wire import Command, Wire
 
 
@@ -68,10 +68,7 @@ class RedisWriter(Writer):
                 for key, change in reader.read(keys).items():
                     found = 0 if change.gone else digest(change.value)
                     if found != expect[key.decode()]:
-                        is_there = "is not there" if change.gone else "has another value"
-                        raise Conflict(
-                            f"{change.key} {is_there} in {self._place.where} than what is expected"
-                        )
+                        raise Conflict(self._difference(change, expect[change.key]))
             except Conflict:
                 self._ask(wire, [("UNWATCH",)])
                 raise
@@ -81,6 +78,12 @@ class RedisWriter(Writer):
                 raise StoreError(
                     f"{self._place.where}: others have written the same keys all the time for {self._liveness:g} s"
                 )
+
+    def _difference(self, change: Change, expected: int) -> str:
+        where = self._place.where
+        if not expected:
+            return f"{change.key} is in {where}, and was expected not to be there"
+        return f"{change.key} {'is not there' if change.gone else 'has another value'} in {where} than what is expected"
 
     def _transact(self, wire: Wire, commands: Sequence[Command]) -> None:
         if self._ask(wire, [("MULTI",), *commands, ("EXEC",)])[-1] is None:
