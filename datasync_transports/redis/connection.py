@@ -128,16 +128,21 @@ class Place:
             connection.disconnect()
         return None if found is None else (_text(found[0]), int(found[1]))
 
-    def _hint(self, server: tuple[str, int]) -> str:
+    def _hint(self, server: tuple[str, int], hung_up: bool) -> str:
         """What may be wrong with a server whose answer, or silence, makes no sense."""
         found = None if self.socket is not None else stranger(*server)
         if found not in (None, "Redis", "TLS"):
             return f"; it is no Redis: what is there speaks {found}"
         if self.tls is None:
-            return "; it speaks TLS: write rediss://" if found == "TLS" else ""
+            if found == "TLS":
+                return "; it speaks TLS: write rediss://"
+            return "; it hung up on HELLO 3: is it a proxy without RESP3?" if hung_up else ""
         if found == "Redis":
             return "; it speaks no TLS: write redis://, or name its TLS port"
-        return "; it may speak no TLS (write redis://), or want another certificate of the client's (cert=, key=)"
+        client = f"{'a' if self.tls.cert is None else 'another'} certificate of the client's (cert=, key=)"
+        if found == "TLS":
+            return f"; it may want {client}" if hung_up else ""
+        return f"; it may speak no TLS (write redis://), or want {client}"
 
     def _made(self, server: tuple[str, int], timeout: float, account: Account, db: int) -> Link:
         common: dict[str, Any] = {

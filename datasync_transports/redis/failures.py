@@ -12,7 +12,7 @@ from redis import exceptions
 
 from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError
 
-Hint = Callable[[], str]
+Hint = Callable[[bool], str]
 CLUSTER = "belongs to a Redis Cluster, which is not supported yet; name a single server, or Sentinels"
 PASSWORD = "write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
 REPLICA = "is a replica, which takes no writes; name its master, or Sentinels with service="
@@ -20,10 +20,11 @@ _OLD = "does not speak RESP3 (HELLO 3): Redis 6 or later is needed, or Valkey, a
 
 
 @contextmanager
-def explained(where: str, user: str | None = None, hint: Hint = lambda: "") -> Iterator[None]:
+def explained(where: str, user: str | None = None, hint: Hint = lambda _: "") -> Iterator[None]:
     """Turn errors of the library into those of the SPI, chained and naming the store.
 
-    ``user``: who we say we are. ``hint``: asked what may be wrong where the server says nothing that makes sense.
+    ``user``: who we say we are. ``hint``: asked what may be wrong where the server says nothing that makes sense;
+    True: it hung up.
     """
     try:
         yield
@@ -36,7 +37,7 @@ def meaning(
     error: Exception,
     user: str | None = None,
     command: str = "",
-    hint: Hint = lambda: "",
+    hint: Hint = lambda _: "",
     keys: Sequence[str] = (),
 ) -> StoreError:
     """The error as the host understands it; ``command``: what was asked, where that is known, of which ``keys``."""
@@ -61,7 +62,7 @@ def meaning(
     if isinstance(error, exceptions.ClusterError | exceptions.MovedError | exceptions.AskError):
         return Misconfigured(f"{where} {CLUSTER}")
     if isinstance(error, exceptions.InvalidResponse):
-        return Misconfigured(f"{where} does not answer as Redis does{hint()}")
+        return Misconfigured(f"{where} does not answer as Redis does{hint(False)}")
     if isinstance(error, exceptions.ResponseError):
         return _refusal(where, said)
     return _loss(where, error, said, hint)
@@ -114,7 +115,7 @@ def _refusal(where: str, said: str) -> StoreError:
     if "db index" in lower:
         return Misconfigured(f"{where} has no database of that number; see its setting databases")
     if "unknown command" in lower or "unknown subcommand" in lower or "syntax error" in lower:
-        return Misconfigured(f"{where} does not know a command that is needed ({said}); Redis 6 or later is")
+        return Misconfigured(f"{where} does not know a command that Redis 6 and later know ({said})")
     if "cluster" in lower or "moved" in lower.split(" ")[0]:
         return Misconfigured(f"{where} {CLUSTER}")
     return StoreError(f"{where} refused: {said}")
@@ -136,13 +137,13 @@ def _loss(where: str, error: Exception, said: str, hint: Hint) -> StoreError:
         if isinstance(cause, socket.gaierror):
             return ConnectionLost(f"{where} cannot be reached: there is no host of that name")
         if isinstance(cause, socket.timeout | exceptions.TimeoutError):
-            return ConnectionLost(f"{where} does not answer{hint()}")
+            return ConnectionLost(f"{where} does not answer{hint(False)}")
         if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return ConnectionLost(f"{where} broke the connection off{hint()}")
+            return ConnectionLost(f"{where} broke the connection off{hint(True)}")
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionLost(f"{where} cannot be reached: {cause.strerror.lower()}")
     if "closed by server" in said.lower():
-        return ConnectionLost(f"{where} closed the connection{hint()}")
+        return ConnectionLost(f"{where} closed the connection{hint(True)}")
     if "max number of clients" in said.lower():
         return ConnectionLost(f"{where} takes no more clients (its setting maxclients)")
     return ConnectionLost(f"{where} was lost: {said}")
@@ -150,7 +151,7 @@ def _loss(where: str, error: Exception, said: str, hint: Hint) -> StoreError:
 
 def _tls(where: str, error: ssl.SSLError, hint: Hint) -> StoreError:
     if isinstance(error, ssl.SSLEOFError):
-        return ConnectionLost(f"{where} broke the connection off{hint()}")
+        return ConnectionLost(f"{where} broke the connection off{hint(True)}")
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
         return Misconfigured(
@@ -161,7 +162,7 @@ def _tls(where: str, error: ssl.SSLError, hint: Hint) -> StoreError:
             f"{where} did not accept the client's certificate; name another (cert=FILE, key=FILE)"
         )
     if "wrong version number" in reason or "record layer failure" in reason or "packet length" in reason:
-        return Misconfigured(f"{where} answers, but not in TLS{hint()}")
+        return Misconfigured(f"{where} answers, but not in TLS{hint(False)}")
     return ConnectionLost(f"{where}: TLS failed: {reason}")
 
 

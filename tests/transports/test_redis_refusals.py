@@ -207,6 +207,9 @@ def test_TLS_and_what_is_no_TLS_are_told_apart(guarded: Guarded) -> None:
     for options in (ca, f"{ca}&cert={theirs.certificate}&key={theirs.key}"):
         error = refusal(f"rediss://:sesame@{tls}/0?{options}")
         assert "certificate of the client's" in str(error) or "client's certificate" in str(error), str(error)
+    place = make_transport(Url.parse(f"rediss://:sesame@{tls}/0?{ca}"), {})._place  # type: ignore[attr-defined]
+    for hung_up in (False, True):  # TLS 1.3 ends a handshake before the server minds who we are
+        assert "redis://" not in place._hint(("127.0.0.1", server.tls_port), hung_up)
 
 
 def test_files_for_TLS_that_cannot_be_used_are_named(guarded: Guarded, tmp_path: Path) -> None:
@@ -306,6 +309,10 @@ def speaker(answer: bytes) -> Iterator[str]:
     ("answer", "text"),
     [
         (b"-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n", "Redis 6 or later is needed"),
+        (
+            b"%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n-ERR unknown subcommand 'TRACKING'.\r\n",
+            "does not know a command that Redis 6 and later know (unknown subcommand 'TRACKING')",
+        ),
         (b"-NOPROTO unsupported protocol version\r\n", "does not speak RESP3 (HELLO 3)"),
         (b"*2\r\n$6\r\nserver\r\n$5\r\nredis\r\n", "does not answer HELLO as Redis does"),
         (b"+OK\r\n", "does not answer HELLO as Redis does"),
@@ -316,6 +323,30 @@ def speaker(answer: bytes) -> Iterator[str]:
 def test_what_speaks_no_RESP3_is_refused(answer: bytes, text: str) -> None:
     with speaker(answer) as url:
         holds(refusal(url), Misconfigured, text)
+
+
+def test_a_proxy_that_hangs_up_on_HELLO_is_asked_about() -> None:
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                if ended.is_set():
+                    return
+                connection.recv(65536)
+
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            error = refusal(f"redis://127.0.0.1:{address[1]}/0")
+        finally:
+            ended.set()
+            socket.create_connection(address).close()
+            thread.join()
+    holds(error, ConnectionLost, "; it hung up on HELLO 3: is it a proxy without RESP3?")
 
 
 @pytest.mark.parametrize(
