@@ -26,6 +26,7 @@ class RedisWriter(Writer):
         self._liveness = liveness
         self._lock = threading.Lock()
         self._wire: Wire | None = None
+        self._proven: Wire | None = None  # the one over which we may make transactions
 
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
         if any(isinstance(op, Put) and op.alive for op in ops):
@@ -46,10 +47,8 @@ class RedisWriter(Writer):
                     self._ask(wire, commands)
             except Conflict:
                 raise
-            except (
-                BaseException
-            ):  # keys may be watched still, answers not have come: none of the next one's business
-                self._drop()
+            except BaseException:
+                self._drop()  # keys may be watched still, and answers be on their way
                 raise
         return 0
 
@@ -59,6 +58,7 @@ class RedisWriter(Writer):
 
     def _commit_if(self, wire: Wire, commands: Sequence[Command], expect: Mapping[str, int]) -> None:
         """Compare and write; again, where somebody else wrote between the two."""
+        self._prove(wire)
         keys = [key.encode() for key in expect]
         reader = Reader(wire, Paths([]))
         deadline = time.monotonic() + self._liveness
@@ -86,6 +86,7 @@ class RedisWriter(Writer):
         return f"{change.key} {'is not there' if change.gone else 'has another value'} in {where} than what is expected"
 
     def _transact(self, wire: Wire, commands: Sequence[Command]) -> None:
+        self._prove(wire)
         if self._ask(wire, [("MULTI",), *commands, ("EXEC",)])[-1] is None:
             error = ConnectionLost(
                 f"{self._place.where} did not carry the transaction out, though nothing is watched on this"
@@ -93,6 +94,12 @@ class RedisWriter(Writer):
             )
             error.unwritten = True
             raise error
+
+    def _prove(self, wire: Wire) -> None:
+        """Raise unless we may make transactions: behind a MULTI that is refused each command would run for itself."""
+        if self._proven is not wire:
+            self._ask(wire, [("MULTI",), ("EXEC",)])
+            self._proven = wire
 
     def _ask(self, wire: Wire, commands: Sequence[Command]) -> list[object]:
         """The answers, none of which may be an error."""
@@ -118,7 +125,7 @@ class RedisWriter(Writer):
         return self._wire
 
     def _drop(self) -> None:
-        wire, self._wire = self._wire, None
+        wire, self._wire, self._proven = self._wire, None, None
         if wire is not None:
             wire.close()
 

@@ -181,7 +181,7 @@ def test_what_was_watched_when_something_failed_does_not_undo_the_next_commit(
 def test_a_transaction_that_the_server_did_not_carry_out_is_lost_and_known_to_be_unwritten(
     client: Any, writer: Writer
 ) -> None:
-    writer.commit([Put("p/a", b"1")])
+    writer.commit([Put("p/a", b"1"), Put("p/d", b"1")])
     writer._wire.call("WATCH", "p/a")  # type: ignore[attr-defined]  # as a proxy may that shares connections
     client.set("p/a", "of somebody else")
     ops = [Put("p/b", b"1"), Put("p/c", b"1")]
@@ -191,6 +191,18 @@ def test_a_transaction_that_the_server_did_not_carry_out_is_lost_and_known_to_be
     assert client.mget("p/b", "p/c") == [None, None]
     writer.commit(ops)
     assert client.mget("p/b", "p/c") == [b"1", b"1"]
+
+
+@pytest.mark.parametrize("right", ["multi", "exec"])
+def test_who_may_make_no_transactions_writes_no_part_of_one(
+    client: Any, limited: Callable[..., Writer], right: str
+) -> None:
+    writer = limited(f"-{right}")
+    with pytest.raises(StoreError, match=f"limited [+]{right}"):
+        writer.commit([Put("p/a", b"1"), Put("p/b", b"1")])
+    with pytest.raises(StoreError, match=f"limited [+]{right}"):
+        writer.commit([Put("p/a", b"1")], expect={"p/a": 0})
+    assert client.mget("p/a", "p/b") == [None, None]
 
 
 def test_keys_that_others_write_all_the_time_are_given_up_within_liveness(
