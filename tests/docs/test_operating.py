@@ -148,7 +148,9 @@ def test_the_shells_say_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.
                 (folder / name).write_text(text)
         files = {row[0] for row in rows(TEXT, "file")}
         there = {file.name for file in (folder / ".datasync" / "demo").iterdir()}
-        assert (there | {"counts.json"}) - {"counts.json.new"} == files  # the one is just replaced by the other
+        assert (there | {"counts.json"}) - {
+            "counts.json.new"
+        } == files  # the one is just replaced by the other
         assert (folder / ".datasync" / "demo" / CONTROL).stat().st_mode & 0o777 == 0o600
     finally:
         shells.close()
