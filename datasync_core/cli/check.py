@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ from datasync_core.cli.inventory import inventory, print_problems
 from datasync_core.cli.loading import host_with_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
 from datasync_core.cli.plugins import lines
+from datasync_core.cli.reading import unreadable
 from datasync_core.cli.session import print_json, session
 from datasync_core.model.errors import ConfigError
-from datasync_core.model.keys import outermost
+from datasync_core.model.keys import outermost, shown
 
 if TYPE_CHECKING:
     from datasync_core.host import Host
     from datasync_core.sync.store import Store
+
+_NAMED = 5  # keys that cannot be read and are named; --json names all
 
 
 @click.command("check")
@@ -37,7 +41,7 @@ def check_command(
     """Load, validate and order the plugins, reach the stores, and exit.
 
     Exits with 3 for a wrong setting, 4 for a plugin that is broken or misses what it requires, 5 for a store that
-    cannot be read. Nothing is made and nothing is changed.
+    cannot be read. Keys that cannot be read are named, and no error. Nothing is made and nothing is changed.
     """
     from datasync_core.host import NO_STORE
 
@@ -47,7 +51,7 @@ def check_command(
         raise ConfigError(NO_STORE)
     host = host_with_stores(settings, files)
     rows = inventory(host)
-    reached = [_reach(store, paths) for store, paths in _paths(host).items()]
+    reached = [_reach(store, paths) for store, paths in _watched(host).items()]
     code = Exit.FINE
     if any(row["error"] for row in reached):
         code = Exit.STORE
@@ -61,34 +65,48 @@ def check_command(
         for row in reached:
             said = row["error"] or "reached"
             click.echo(f"store {row['name']}: {said}" + (f", {row['url']}" if row["url"] not in said else ""))
+            for line in _without_value(row["unreadable"]):
+                click.echo(line)
     print_problems(
         [one for one in host.problems if one.plugin is None or session().verbose], session().verbose
     )
     return code
 
 
-def _paths(host: Host) -> Mapping[Store, list[str]]:
-    """What is watched in each store; everything where nothing is."""
+def _watched(host: Host) -> Mapping[Store, list[str]]:
+    """What is watched in each store."""
     watched: dict[str, list[str]] = {name: [] for name in host.stores}
     for plugin in host.plugins:
         for watch in plugin.watches:
             store = host.settings.store_of(plugin.name, watch.store)
             if store is not None:
                 watched[store.name].append(watch.path)
-    return {host.stores[name]: outermost(paths) or [""] for name, paths in watched.items()}
+    return {host.stores[name]: outermost(paths) for name, paths in watched.items()}
 
 
 def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
-    """Read the first part of what is there, as a host would."""
+    """Read what is watched, as a host would; where nothing is, the first part of what is there."""
     error = None
+    without: dict[str, str] = {}
     try:
-        subscription = store.subscribe(paths)
-        try:
-            next(iter(subscription.snapshot()), None)
-        finally:
-            subscription.close()
+        if paths:
+            without = unreadable(store, paths)
+        else:
+            subscription = store.subscribe([""])
+            try:
+                next(iter(subscription.snapshot()), None)
+            finally:
+                subscription.close()
     except Exception as caught:  # of a transport's own mistakes this is the place to tell
         error = str(caught) or type(caught).__name__
     finally:
         store.close()
-    return {"name": store.name, "url": store.url, "error": error}
+    return {"name": store.name, "url": store.url, "error": error, "unreadable": without}
+
+
+def _without_value(without: Mapping[str, str]) -> Iterator[str]:
+    """A line for each of the first keys that cannot be read; hooks are told of them as invalid, so it is no error."""
+    for key in islice(without, _NAMED):
+        yield shown(f"  {key}: {without[key]}")
+    if len(without) > _NAMED:
+        yield f"  and {len(without) - _NAMED} keys more that cannot be read"

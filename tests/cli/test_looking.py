@@ -98,8 +98,27 @@ def test_check_is_0_where_all_is_well_and_changes_nothing(place: Place) -> None:
     assert "store main: reached, sqlite:data.db" in answer.lines
     assert place.names() == before
     checked = place.do("check", DB, "--json").json()
-    assert checked["stores"] == [{"name": "main", "url": "sqlite:data.db", "error": None}]
+    assert checked["stores"] == [{"name": "main", "url": "sqlite:data.db", "error": None, "unreadable": {}}]
     assert checked["exit"] == 0
+
+
+def test_check_names_the_keys_that_cannot_be_read(place: Place) -> None:
+    place.install("greet", GREET)
+    place.write("conf.d/hello/ada.json", "1")
+    place.write("conf.d/other/broken.json", "{")  # watched by nobody
+    for number in range(7):
+        place.write(f"conf.d/hello/{number}.json", "" if number else "{")
+    answer = place.do("check", "--store=file:conf.d")
+    assert answer.code == 0, answer
+    start = answer.lines.index("store main: reached, file:conf.d")
+    assert answer.lines[start + 1].startswith("  hello/0: ")
+    assert "hello/0.json" in answer.lines[start + 1]
+    assert [line[:11] for line in answer.lines[start + 2 :]] == [
+        *(f"  hello/{number}: " for number in range(1, 5)),
+        "  and 2 key",
+    ]
+    (store,) = place.do("check", "--store=file:conf.d", "--json").json()["stores"]
+    assert list(store["unreadable"]) == [f"hello/{number}" for number in range(7)]
 
 
 @pytest.mark.parametrize(

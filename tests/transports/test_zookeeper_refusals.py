@@ -47,8 +47,8 @@ def tls(certificates: Certificates, tmp_path: Path) -> Iterator[Tls]:
         yield Tls(url, certificates.ca, certificates.issue("client").both, foreign)
 
 
-def check(url: str, tmp_path: Path, *, exit_code: int = 5) -> str:
-    """What `check` says of this store; it says it in one sentence, without a password."""
+def check(url: str, tmp_path: Path, *, exit_code: int = 5, after: int = 0) -> str:
+    """What `check` says of this store, in one sentence, without a password, and so many lines more."""
     (tmp_path / "everything.py").write_text(EVERYTHING)
     answer = subprocess.run(
         [*CHECK, "everything.py", "--only", "everything", "--store", url],
@@ -60,9 +60,10 @@ def check(url: str, tmp_path: Path, *, exit_code: int = 5) -> str:
     assert answer.returncode == exit_code, answer.stdout + answer.stderr
     assert not answer.stderr
     assert "secret" not in answer.stdout
-    lines = [line for line in answer.stdout.splitlines() if line.startswith("store main:")]
-    assert len(lines) == 1
-    return lines[0].removeprefix("store main: ")
+    lines = answer.stdout.splitlines()
+    (start,) = [number for number, line in enumerate(lines) if line.startswith("store main:")]
+    assert len(lines) == start + 1 + after
+    return "\n".join(lines[start:]).removeprefix("store main: ")
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
@@ -111,6 +112,17 @@ def test_an_acl_that_hides_the_chroot(zookeeper_server: ZooKeeper, tmp_path: Pat
     said = check(f"zookeeper://bob:secret-not@{hosts}/theirs", tmp_path)
     assert "the ACL of /theirs forbids READ; bob has no right to it" in said
     assert check(f"zookeeper://bob:secret@{hosts}/theirs", tmp_path, exit_code=0).startswith("reached")
+
+
+def test_an_acl_that_hides_a_key_is_named_and_no_error(zookeeper_server: ZooKeeper, tmp_path: Path) -> None:
+    with zookeeper_server.using() as client:
+        client.create("/half/routes/open", b"1", makepath=True)
+        client.create("/half/routes/theirs", b"1", acl=[make_digest_acl("bob", "secret", all=True)])
+    said = check(f"{zookeeper_server.url}/half", tmp_path, exit_code=0, after=1)
+    assert said == (
+        f"reached, {zookeeper_server.url}/half\n"
+        "  routes/theirs: the ACL of /half/routes/theirs hides it from this user"
+    )
 
 
 def test_a_server_that_is_too_old(tmp_path: Path) -> None:
