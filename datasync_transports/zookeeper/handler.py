@@ -13,6 +13,7 @@ from typing import Any
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
+_AGAIN = 5.0  # seconds until a lasting connection is begun again of which kazoo has given up
 _GREETING = 1_000_000  # bytes; a sound one has some forty
 
 
@@ -20,7 +21,8 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
     """One thread, which serves the connection; callbacks have none, for nothing here uses any.
 
     ``ended`` is called by that thread when it ends, with what it ended of. Unless it is ``lasting``, what was
-    connected once is never connected again (rule 1).
+    connected once is never connected again (rule 1). Where it is, kazoo's thread begins again when kazoo gives up,
+    which it does of a server that refuses who we are.
     """
 
     def __init__(self, connect_timeout: float, ended: Callable[[BaseException | None], None]) -> None:
@@ -44,6 +46,7 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
         self.starved: float | None = None
         """Seconds for which the server had said nothing when it was waited for last; None where it answered."""
         self.over = threading.Event()
+        self._finished = threading.Event()
         self._heard = 0.0
         self._where = ""
         self._connect_timeout = connect_timeout
@@ -58,11 +61,14 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
 
     def spawn(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> threading.Thread:
         def run() -> None:
-            error: BaseException | None = None
-            try:
-                func(*args, **kwargs)
-            except Exception as caught:  # told by who waits, not by a traceback on stderr
-                error = caught
+            while True:
+                error: BaseException | None = None
+                try:
+                    func(*args, **kwargs)
+                except Exception as caught:  # told by who waits, not by a traceback on stderr
+                    error = caught
+                if not (self.lasting and self.connected) or self._finished.wait(_AGAIN):
+                    break
             self.over.set()
             self._ended(error)
 
@@ -137,6 +143,11 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo ships 
                 error = OSError("it does not answer as ZooKeeper does")
                 self.refusals[self._where] = error
                 raise error
+
+    def finish(self) -> None:
+        """Connect no more. Any thread."""
+        self.lasting, self.connected = False, True
+        self._finished.set()
 
     def cut(self) -> None:
         """End the connection at once, whatever the server does. Any thread."""

@@ -8,6 +8,7 @@ a pause, which kazoo's thread spends as it spends its time anyway: waiting for t
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,11 +18,13 @@ from kazoo.exceptions import NoNodeError
 from kazoo.protocol.serialization import Create, Sync
 
 from datasync_core.transport import ConnectionLost, Delete, Put
+from datasync_transports.zookeeper.failures import refused_credentials
 from datasync_transports.zookeeper.multi import EPHEMERAL, acl_of
 from datasync_transports.zookeeper.place import Place
 from datasync_transports.zookeeper.requests import Look, Reply
 from datasync_transports.zookeeper.session import Session
 
+_log = logging.getLogger("datasync.zookeeper")
 _PAUSE = 1.0  # seconds until what failed is tried again
 
 
@@ -45,6 +48,7 @@ class Lives:
         self._closed = False  # under the lock
         self._book = threading.Lock()  # never held for long, for kazoo's thread takes it
         self._entries: dict[str, _Life] = {}  # by node; under the book's lock
+        self._refused = False  # since the last answer; under the book's lock
         self._unsure: set[str] = set()  # nodes of which it is not known what became; under the book's lock
 
     @contextmanager
@@ -70,6 +74,7 @@ class Lives:
                 raise
             self._session = session
         if not self._session.connected:
+            self._session.check()
             raise ConnectionLost(f"{self._place}: the connection was lost, and is not back yet")
         return self._session
 
@@ -104,6 +109,14 @@ class Lives:
             session.post(Sync(self._place.root or "/"), _ignore)
         self._look(session, paths)
 
+    def refused(self, session: Session) -> None:
+        """The server does not let us in for now; on kazoo's thread."""
+        with self._book:
+            count, told, self._refused = len(self._entries), self._refused, True
+        if count and not told:
+            error = refused_credentials(self._place)
+            _log.warning("%s; until it is let in, what lives with this host ends (entries: %d)", error, count)
+
     def touched(self, session: Session, path: str) -> None:
         """A node that was looked at has changed since; on kazoo's thread."""
         self._look(session, [path])
@@ -132,15 +145,18 @@ class Lives:
             if reply.error is not None and not missing:
                 self._again(session, path)
                 return
+            self._refused = False
             if missing:
-                ours = life.session != session.number
+                ours, owner = life.session != session.number, life.session
             else:
                 data, stat = reply.value
-                ours = stat.ephemeralOwner == session.number and data == life.value
-            if not ours:
+                owner = stat.ephemeralOwner
+                # A session that was given up for another one may last a while: its end is told by the watch.
+                ours = owner in (session.number, life.session) and data == life.value
+            if ours:
+                self._entries[path] = life._replace(session=owner)
+            else:
                 del self._entries[path]
-            elif not missing:
-                self._entries[path] = life._replace(session=session.number)
         if ours and missing:
             self._make(session, path, life.value)
 

@@ -46,6 +46,9 @@ class Lasting(Protocol):
     def back(self, session: Session) -> None:
         """There is a connection; ``session.number`` may be another one."""
 
+    def refused(self, session: Session) -> None:
+        """The server did not take who we are; it is asked again and again, ``back`` before each answer."""
+
     def touched(self, session: Session, path: str) -> None:
         """There was an event."""
 
@@ -188,7 +191,7 @@ class Session:
             client, self._client = self._client, None
         if client is None:
             return
-        self._handler.lasting, self._handler.connected = False, True
+        self._handler.finish()
         if client.connected:
             submit(client, CloseInstance, lambda _: None)
             self._handler.over.wait(min(_POLITE, self.place.liveness))
@@ -232,7 +235,10 @@ class Session:
         client = self._client
         if state != KazooState.CONNECTED:
             self._refused = client is not None and client.client_state == KeeperState.AUTH_FAILED
+            if self._refused and self._lasting is not None:
+                self._lasting.refused(self)
             return
+        self._refused = False
         if not self._handler.connected:
             self._handler.connected = True
             self._line.put(_OPENED)

@@ -69,7 +69,8 @@ class ZooKeeper(Server):
         self.certificates = certificates
         self.tls_port = 0 if certificates is None else free_port()
         self.data = folder / "data"
-        self._users = dict(users or {})
+        self.users = dict(users or {})
+        """Name → password; another one counts after a restart."""
         self._settings = dict(settings or {})
         self._flags = flags
 
@@ -125,8 +126,8 @@ class ZooKeeper(Server):
             **self._settings,
         }
         flags = [*QUICK, "-Dzookeeper.forceSync=no", *self._flags]
-        if self._users:
-            users = "\n".join(f'  user_{name}="{password}"' for name, password in self._users.items())
+        if self.users:
+            users = "\n".join(f'  user_{name}="{password}"' for name, password in self.users.items())
             jaas = self.folder / "jaas.conf"
             jaas.write_text(JAAS.format(users=users))
             flags.append(f"-Djava.security.auth.login.config={jaas}")

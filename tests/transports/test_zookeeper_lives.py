@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kazoo.client import KazooClient
 
-from datasync_core.transport import ConnectionLost, Delete, Put
+from datasync_core.plugins.transports import make_transport
+from datasync_core.transport import AuthenticationFailed, ConnectionLost, Delete, Put, Url, Writer
 from datasync_transports.zookeeper import ZookeeperTransport, lives
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
-from tests.transports.zookeepers import Zoo
+from tests.transports.zookeepers import LIVENESS, Zoo
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
@@ -32,8 +35,22 @@ def living(zoo: Zoo) -> Iterator[ZookeeperTransport]:
 
 def owner(zoo: Zoo, key: str) -> int:
     """The session that an entry ends with; 0 where it is not there."""
-    stat = zoo.outside.client.exists(f"{zoo.outside.root}/{key}")
+    return owned(zoo.outside.client, f"{zoo.outside.root}/{key}")
+
+
+def owned(client: KazooClient, path: str) -> int:
+    """The session that a node ends with; 0 where it is not there."""
+    stat = client.exists(path)
     return 0 if stat is None else int(stat.ephemeralOwner)
+
+
+def commit_or_lose(writer: Writer, op: Put) -> bool:
+    """Whether it was written; raises what is no lost connection."""
+    try:
+        writer.commit([op])
+    except ConnectionLost:
+        return False
+    return True
 
 
 def expire(zoo: Zoo, server: ZooKeeper, key: str) -> int:
@@ -136,6 +153,34 @@ def test_a_life_that_others_took_while_the_host_was_away_stays_theirs(
         assert zoo.outside.client.get(f"{zoo.outside.root}/me")[0] == b"theirs"
         eventually(lambda: set(transport._lives._entries) == {f"{zoo.outside.root}/other"})
         transport.close()
+
+
+def test_a_life_is_made_anew_after_the_server_refused_its_host_for_a_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ZooKeeper(tmp_path, users={"bob": "secret"}) as server:
+        transport = make_transport(Url.parse(f"zookeeper://bob:secret@{server.hosts}?sasl=DIGEST-MD5"), {})
+        transport.liveness = LIVENESS
+        writer = transport.writer()
+        writer.commit([Put("me", b"1", alive=True)])
+        with server.using() as client:
+            former = owned(client, "/me")
+        server.users["bob"] = "changed"
+        server.restart(kill=True)
+        with pytest.raises(AuthenticationFailed, match="refuses user bob; check"):
+            eventually(lambda: commit_or_lose(writer, Put("me", b"2", alive=True)))
+        server.users["bob"] = "secret"
+        server.restart(kill=True)
+        with server.using() as client:
+            eventually(lambda: owned(client, "/me") not in (0, former))
+            assert client.get("/me")[0] == b"1"
+            writer.commit([Put("me", b"2", alive=True)])
+            transport.close()
+            assert client.exists("/me") is None
+    said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == 1
+    assert "refuses user bob" in said[0]
+    assert "secret" not in said[0]
 
 
 def test_nothing_was_written_while_the_session_is_away(zoo: Zoo, zookeeper_server: ZooKeeper) -> None:

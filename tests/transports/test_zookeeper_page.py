@@ -18,7 +18,7 @@ from tests.servers.zookeeper import ZooKeeper
 PAGE = (ROOT / "docs" / "transports" / "zookeeper.md").read_text()
 SENTENCES = "\n".join(
     (ROOT / "datasync_transports" / "zookeeper" / name).read_text()
-    for name in ("failures.py", "requests.py", "reading.py")
+    for name in ("failures.py", "requests.py", "reading.py", "subscription.py")
 )
 
 
@@ -48,7 +48,11 @@ def test_the_session_of_the_page_goes_as_it_says(tmp_path: Path, monkeypatch: py
     with ZooKeeper(tmp_path / "zookeeper") as server:
         scripts = tmp_path / ".venv" / "bin"
         cli = scripts / "zkCli.sh"
-        cli.write_text(f'#!/bin/sh\nPATH={os.environ["PATH"]}\nexec {shell} "$@"\n')
+        # The shell tells of its connection when it comes to it: before the answer, after it, or not at all.
+        told = "^$|^WATCHER::$|^WatchedEvent "
+        cli.write_text(
+            f'#!/bin/sh\nPATH={os.environ["PATH"]}\n{shell} "$@" 2>&1 | grep --line-buffered -Ev "{told}"\n'
+        )
         cli.chmod(0o755)
         monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
         shells = Shells(tmp_path)
