@@ -12,6 +12,8 @@ from datasync_core.plugins.discovery import GROUP_TRANSPORTS, Found, discover
 from datasync_core.plugins.names import did_you_mean
 from datasync_core.spec.transport import Transport
 
+_CREDENTIALS = ("user", "username", "password")  # other clients take them in the query, too
+
 
 def transport_class(scheme: str) -> type[Transport]:
     """The class for URLs of this scheme.
@@ -54,7 +56,11 @@ def make_transport(
     try:
         given = arguments(cls, merged, loose, first, secret)
     except WrongSetting as error:
-        raise WrongSetting(f"{url}: {error}", error.setting) from None
+        said = str(error)
+        unknown = error.setting not in inspect.signature(cls).parameters
+        if unknown and error.setting in _CREDENTIALS and url.hosts:
+            said = f"{error.setting} stands before the host: write {url.scheme}://USER:PASSWORD@HOST"
+        raise WrongSetting(f"{url}: {said}", error.setting) from None
     try:
         return cls(url, **given)
     except Exception as error:
