@@ -215,11 +215,11 @@ class Call:
 
     @property
     def invalid(self) -> Mapping[Key, str]:
-        return self._frozen(Ice.INVALID, Ice.REJECTED)
+        return undelivered(self._ledgers)
 
     @property
     def held(self) -> Mapping[Key, str]:
-        return self._frozen(Ice.HELD)
+        return undelivered(self._ledgers, Ice.HELD)
 
     def state(self, watch: Watch[Any]) -> State:
         part = self.parts[watch.store]
@@ -266,13 +266,16 @@ class Call:
         for part in self.parts.values():
             part.fail(resync=self.resync)
 
-    def _frozen(self, *ices: Ice) -> Mapping[Key, str]:
-        return {
-            key if self.one_store else (store, key): why.reason
-            for store, part in self.parts.items()
-            for key, why in part.ledger.frozen.items()
-            if why.ice in ices
-        }
+
+def undelivered(ledgers: Mapping[str, Ledger], *ices: Ice) -> Mapping[Key, str]:
+    """Why keys are frozen by such ice; without any, why they are invalid or rejected."""
+    one_store = len(ledgers) <= 1
+    return {
+        key if one_store else (store, key): why.reason
+        for store, ledger in ledgers.items()
+        for key, why in ledger.frozen.items()
+        if why.ice in (ices or (Ice.INVALID, Ice.REJECTED))
+    }
 
 
 def part_of(ledgers: Mapping[str, Ledger], store: str | None, key: str) -> str:

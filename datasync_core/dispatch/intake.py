@@ -88,21 +88,22 @@ class Intake:
         """`_hand_out` of one create or update, which rounds are made of where changes come one by one."""
         for lane, item in self._routes.get(shelf, ()):
             concerned[lane] = None
-            if lane.clean:
+            if not lane.clean or (item[2].frozen and item[2].stirs(shelf)):
+                self.behind = True
+                lane.take_in()
+                item[2].absorb(shelf)
+            else:
                 news = lane.news
                 news.single = None if news.items else (item[1], entry, before)
                 news.items.append(item)
                 if entry.error is not None:
                     news.unusual = True
-            else:
-                self.behind = True
-                item[2].absorb(shelf)
 
     def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
         routes, plain = self._routes, replica.plain
         for shelf in replica.touched:
             for lane, item in routes.get(shelf, ()):
-                if not plain or not lane.clean:
+                if not plain or not lane.clean or (item[2].frozen and item[2].stirs(shelf)):
                     self.behind = True
                     lane.take_in()
                     item[2].absorb(shelf)

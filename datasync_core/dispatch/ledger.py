@@ -128,13 +128,19 @@ class Ledger:
             self._infer(delta)
 
     def is_clean(self) -> bool:
-        """Whether the plugin applied just what the replica holds, and nothing is to be remembered beside it."""
+        """Whether the plugin applied just what the replica holds, but for what is invalid or rejected."""
         return (
             self.based
             and not self._shaken
-            and not (self.behind or self.frozen or self.uncertain or self.aside or self.inferred)
+            and not (self.behind or self.aside or self.inferred)
+            and self.uncertain <= self.frozen.keys()
             and not (self.found_invalid or self.leftovers)
         )
+
+    def stirs(self, shelf: Shelf) -> bool:
+        """Whether something that is frozen was changed on a shelf, or written anew."""
+        frozen = self.frozen.keys()
+        return not (frozen.isdisjoint(shelf.delta.keys()) and frozen.isdisjoint(shelf.renewed.keys()))
 
     def applied(self, key: str) -> Entry | None:
         """What the plugin applied last."""

@@ -1,8 +1,9 @@
 """What a plugin that keeps up is told: a round's changes, straight from the copy.
 
-Such a plugin applied just what the copy held before the round, so what the round left on the shelves is all that is
-to be told, and nothing is written down where the hook succeeds. Only where it fails, or sets a key aside, does the
-ledger take in what was told (`Lane.take_in`), and everything goes on as for any plugin that is behind.
+Such a plugin applied just what the copy held before the round (but for what is invalid or rejected, and that did not
+change), so what the round left on the shelves is all that is to be told, and nothing is written down where the hook
+succeeds. Only where it fails, or sets a key aside, does the ledger take in what was told (`Lane.take_in`), and
+everything goes on as for any plugin that is behind.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from datasync_core.dispatch.call import Call, WatchState, part_of
+from datasync_core.dispatch.call import Call, WatchState, part_of, undelivered
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.spec.event import Gone, Key, Run, Single, State
@@ -97,7 +98,7 @@ class News:
 
     @property
     def invalid(self) -> Mapping[Key, str]:
-        return {}
+        return undelivered(self.ledgers)
 
     @property
     def held(self) -> Mapping[Key, str]:
@@ -123,7 +124,7 @@ class News:
         return deletes, runs
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
-        return False
+        return key in self.ledgers[watch.store].frozen
 
     def revision(self, watch: Watch[Any]) -> int:
         return self.ledgers[watch.store].replica.revision

@@ -39,7 +39,9 @@ class Standing:
         self.news = News(ledgers, plugin.watches)
         """What this round changed, while that is told straight from the copy: only where this is clean."""
         self.clean = False
-        """Whether this plugin keeps up: it applied what the copy holds, and nothing is due or in its way."""
+        """Whether this plugin keeps up: it applied what the copy holds, but for what is invalid or rejected; nothing is
+        due or in its way.
+        """
         self.missing = missing
         """A requirement that is not there: ``requires interfaces: not installed``."""
         self.started = False

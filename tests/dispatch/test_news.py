@@ -85,6 +85,92 @@ def test_an_invalid_value_among_others_is_alone_in_not_being_told():
     assert harness.calls[-1].values == {"a/1": 1, "a/2": 2}
 
 
+class Asking(Recording):
+    """Notes what is invalid, by call."""
+
+    def __init__(self, path: str = "a/", **options: Any) -> None:
+        super().__init__(path, **options)
+        self.invalid: list[dict[Any, str]] = []
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        self.invalid.append(dict(event.invalid))
+        super().on_change(event)
+
+
+@pytest.fixture
+def frosty() -> tuple[Harness, Asking]:
+    """A plugin that keeps up, with one key that is invalid and one that it rejected."""
+    plugin = Asking(type=int)
+    harness = Harness(patience=TRY_SOON, p=plugin)
+    harness.commit({"a/bad": "1", "a/no": "2", "a/ok": "3"})
+    plugin.fail_on = {"a/no": Reject("never")}
+    harness.commit({"a/bad": "x", "a/no": "20", "a/ok": "4"})
+    assert harness._lanes["p"].clean
+    return harness, plugin
+
+
+def test_G8_a_plugin_keeps_up_beside_keys_that_are_invalid_or_rejected(frosty: tuple[Harness, Asking]):
+    harness, plugin = frosty
+    harness.put("a/ok", "5")
+    assert harness.calls[-1].changes == [("UPDATE", "a/ok", 5, 4)]
+    harness.commit({"a/ok": "6", "a/new": "1"})
+    assert harness.calls[-1].changes == [("UPDATE", "a/ok", 6, 5), ("CREATE", "a/new", 1, None)]
+    harness.delete("a/new")
+    assert harness.calls[-1].values == {"a/bad": 1, "a/no": 2, "a/ok": 6}
+    assert [set(found) for found in plugin.invalid[-3:]] == [{"a/bad", "a/no"}] * 3
+    assert plugin.invalid[-1]["a/no"] == "never"
+    assert harness._lanes["p"].clean
+
+
+def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are():
+    found: list[list[tuple[str, str]]] = []
+
+    class Comparing(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            changes = event.changes(self.watch, actual={"bad": 9, "no": 9, "ok": 9, "other": 9})
+            found.append([(change.kind.name, change.key) for change in changes])
+            super().on_change(event)
+
+    plugin = Comparing("a/", type=int)
+    harness = Harness(patience=TRY_SOON, p=plugin)
+    harness.put("a/no", "1")
+    plugin.fail_on = {"a/no": Reject("never")}
+    harness.commit({"a/bad": "x", "a/no": "2", "a/ok": "3"})
+    assert harness._lanes["p"].clean
+    harness.put("a/ok", "4")
+    assert found[-1] == [("DELETE", "a/other"), ("UPDATE", "a/ok")]
+
+
+@pytest.mark.parametrize(
+    ("writes", "told", "frozen"),
+    [
+        ({"a/bad": "7"}, [("UPDATE", "a/bad", 7, 1)], {"a/no"}),
+        ({"a/ok": "5", "a/bad": "7"}, [("UPDATE", "a/ok", 5, 4), ("UPDATE", "a/bad", 7, 1)], {"a/no"}),
+        ({"a/bad": None, "a/ok": "5"}, [("DELETE", "a/bad", None, 1), ("UPDATE", "a/ok", 5, 4)], {"a/no"}),
+        ({"a/no": "20"}, [("UPDATE", "a/no", 20, 2)], {"a/bad"}),  # the same bytes, written anew
+        ({"a/no": "20", "a/ok": "5"}, [("UPDATE", "a/ok", 5, 4), ("UPDATE", "a/no", 20, 2)], {"a/bad"}),
+        ({"a/bad": "y"}, None, {"a/bad", "a/no"}),
+    ],
+)
+def test_G8_what_is_frozen_is_told_again_when_it_changes(
+    frosty: tuple[Harness, Asking], writes: dict[str, str | None], told: list[Any] | None, frozen: set[str]
+):
+    harness, plugin = frosty
+    plugin.fail_on = {}
+    calls = len(harness.calls)
+    harness.commit(writes)
+    if told is None:
+        assert len(harness.calls) == calls
+    else:
+        assert len(harness.calls) == calls + 1
+        assert sorted(harness.calls[-1].changes, key=repr) == sorted(told, key=repr)
+    (ledger,) = harness._lanes["p"].ledgers.values()
+    assert ledger.frozen.keys() == frozen
+    assert harness._lanes["p"].clean
+
+
 def test_the_fault_names_the_key_that_was_handed_out_last():
     class Fails(Recording):
         @hookimpl
