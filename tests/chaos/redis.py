@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from tests.chaos.hand import Failed, Hand
 from tests.chaos.plugin import decode
-from tests.chaos.world import Blow, End, Unreadable, World
+from tests.chaos.world import Blow, End, Unreadable, World, freeze
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.servers.server import HOST
@@ -108,7 +108,7 @@ class RedisWorld(World):
             Blow("restart", lambda _: server.restart()),
             Blow("kill -9, restart empty", lambda _: server.restart(kill=True, keep_data=False), 1),
             Blow("kill -9, stay away", self._away),
-            Blow("freeze", lambda _: _and_then(server.freeze, server.thaw), 3),
+            Blow("freeze", lambda _: freeze(server), 3),
             Blow("cut", lambda _: proxy.cut(), 3),
             Blow("end connections", lambda _: proxy.close()),
             Blow("stall", lambda _: _and_then(proxy.stall, proxy.flow), 3),

@@ -12,6 +12,8 @@ from typing import Self
 
 from attrs import frozen
 
+from tests.servers.server import Server
+
 End = Callable[[], None]
 
 
@@ -32,6 +34,14 @@ class Blow:
     """Whether what was there before comes back."""
     alone: bool = False
     """Whether writers have to pause for it, as an operator would have them do."""
+
+
+def freeze(server: Server) -> End | None:
+    """Let nobody answer; nothing where a blow that lingers has taken the server away."""
+    if not server.running:
+        return None
+    server.freeze()
+    return server.thaw
 
 
 class World(ABC):
