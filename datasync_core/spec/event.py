@@ -37,6 +37,12 @@ Columns rather than rows, so that changes are made of them without a step of the
 """
 
 
+_Columns: TypeAlias = (
+    "tuple[list[_Source], Collection[str], Iterable[Entry], Iterable[Entry | None], Iterable[Any] | None]"
+)
+"""The same with what a change needs to know of its watch, for each change."""
+
+
 Single: TypeAlias = "tuple[Watch[Any], Entry, Entry | None]"
 """The watch, the entry and what was applied of the one key that is told."""
 
@@ -274,7 +280,10 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
                 raise EventExpired
 
     def _loops(self, runs: Iterable[Run]) -> Iterator[Iterator[PutChange[Any]]]:
-        """For each run a loop that takes no step in Python, can be ended (`expire`), and tells how far it came."""
+        """Loops that take no step in Python, can be ended (`expire`), and tell how far they came.
+
+        One for all runs where these come as a list, else one for each.
+        """
         if self._view is None:
             raise EventExpired
         tracks = self._tracks
@@ -285,16 +294,40 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             self._past += tracks.pop(0).done()
         tracks.append(track)
         make: Callable[..., PutChange[Any]] = PutChange
-        for watch, keys, entries, applied, values in runs:
+        joined = isinstance(runs, list) and len(runs) > 1
+        for sources, keys, entries, applied, values in (
+            [self._joined(runs)] if joined else map(self._columns, runs)
+        ):
             track.past += len(track.sources)
             track.keys = keys
-            sources = [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(keys)
             track.sources = sources
             track.left = left = iter(sources)
             columns = (left, keys, entries, applied)  # what `expire` ends is asked first
             yield map(make, *columns) if values is None else map(make, *columns, values)
             if self._view is None:  # an iterator kept beyond the hook raises, too
                 raise EventExpired
+
+    def _columns(self, run: Run) -> _Columns:
+        watch, keys, entries, applied, values = run
+        return [self._source(watch)] * len(keys), keys, entries, applied, values
+
+    def _joined(self, runs: Iterable[Run]) -> _Columns:
+        """Short runs as one: to begin and end a loop costs as much as several of its changes."""
+        sources: list[_Source] = []
+        keys: list[str] = []
+        entries: list[Entry] = []
+        applied: list[Entry | None] = []
+        values: list[Any] | None = None
+        for watch, more, new, old, decoded in runs:
+            if decoded is not None and values is None:
+                values = [UNSET] * len(keys)
+            if values is not None:
+                values += [UNSET] * len(more) if decoded is None else decoded
+            sources += [_Source(self, watch.offset, watch.store, watch.codec.decode)] * len(more)
+            keys += more
+            entries += new
+            applied += old
+        return sources, keys, entries, applied, values
 
     def _deletes(self, deletes: Iterable[Gone]) -> Iterator[DeleteChange[Any]]:
         source, of = None, None

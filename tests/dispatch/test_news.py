@@ -184,6 +184,43 @@ def test_the_fault_names_the_key_that_was_handed_out_last():
     assert "failed at a/2: " in harness.faults()[-1]
 
 
+class Over:
+    """Goes over the changes of two watches at once; raises at the change of that number, if any."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.watches = [Watch("a/", int), Watch("b/", int)]
+        self.at = at
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        """Nothing is there yet."""
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        for number, _ in enumerate(event):
+            if number == self.at:
+                raise ValueError("no")
+
+
+@pytest.mark.parametrize(("at", "key"), [(0, "a/1"), (1, "a/2"), (2, "b/1"), (3, "b/2")])
+def test_the_fault_names_the_key_in_a_loop_over_several_watches(at: int, key: str):
+    harness = Harness(p=Over(at))
+    harness.commit({"a/1": "1", "a/2": "2", "b/1": "3", "b/2": "4"})
+    assert f"failed at {key}: " in harness.faults()[-1]
+
+
+def test_values_that_another_plugin_had_decoded_stand_by_their_keys():
+    harness = Harness(p=Recording("a/", type=int), q=Over())
+    harness.commit({"a/1": "1", "a/2": "2", "b/1": "3", "b/2": "4"})  # who asks first has what was decoded
+    assert harness.calls[-1].plugin == "q"
+    assert harness.calls[-1].changes == [
+        ("CREATE", "a/1", 1, None),
+        ("CREATE", "a/2", 2, None),
+        ("CREATE", "b/1", 3, None),
+        ("CREATE", "b/2", 4, None),
+    ]
+
+
 class Keeping:
     """Keeps an iterator and a change beyond its hook."""
 
