@@ -62,9 +62,9 @@ class Reader:
         directories = self._session.place.directories
         before, walked = directories.copy(), set[str]()
         todo: deque[Operation] = deque((GET_DATA, path, 0) for path in [*tops, *single])
+        refused: list[str] = []
         for reply in self._pipeline(todo):
             part: list[Seen] = []
-            refused: list[str] = []
             for path, found in self._results(reply):
                 if isinstance(found, list):
                     base = path if path != "/" else ""
@@ -78,17 +78,17 @@ class Reader:
                         walked.add(path)
                 elif found == NO_AUTH:
                     refused.append(path)
-            for seen in self._hidden(refused):
-                if seen.path in tops and seen.node is not None:
-                    raise failures.forbidden(self._session.place, seen.path, "READ")
-                if seen.path not in single and self._has_children(seen):
-                    raise Misconfigured(
-                        f"{self._session.place}: the ACL of {seen.path} hides what lies below it; "
-                        "let this user read it, or watch a narrower path"
-                    )
-                part.append(seen)
             if part:
                 yield part
+        for seen in self._hidden(refused):
+            if seen.path in tops and seen.node is not None:
+                raise failures.forbidden(self._session.place, seen.path, "READ")
+            if seen.path not in single and self._has_children(seen):
+                raise Misconfigured(
+                    f"{self._session.place}: the ACL of {seen.path} hides what lies below it; "
+                    "let this user read it, or watch a narrower path"
+                )
+            yield [seen]
         gone = before - walked
         directories.difference_update([path for path in gone if watched.covers(path)])
 
@@ -114,16 +114,21 @@ class Reader:
         return seen.node is not None and seen.node.children > 0
 
     def _hidden(self, paths: Sequence[str]) -> Iterator[Seen]:
-        """What may be known of nodes that may not be read: nothing, from ZooKeeper 3.9.3 on."""
-        replies = [self._session.send(Exists(path, None)) for path in paths]
-        for path, reply in zip(paths, replies, strict=True):
-            try:
-                stat = self._session.wait(reply, self._on_event)
-            except AuthenticationFailed:
-                self._session.check()
-                yield Seen(path, UNKNOWN, True)
-            else:
-                yield Seen(path, None if stat is None else hidden(stat), True)
+        """What may be known of nodes that may not be read: nothing, from ZooKeeper 3.9.3 on.
+
+        Not while a `_pipeline` runs: its answers that come before these would be lost.
+        """
+        for start in range(0, len(paths), AT_ONCE):
+            some = paths[start : start + AT_ONCE]
+            replies = [self._session.send(Exists(path, None)) for path in some]
+            for path, reply in zip(some, replies, strict=True):
+                try:
+                    stat = self._session.wait(reply, self._on_event)
+                except AuthenticationFailed:
+                    self._session.check()
+                    yield Seen(path, UNKNOWN, True)
+                else:
+                    yield Seen(path, None if stat is None else hidden(stat), True)
 
     def _pipeline(self, todo: deque[Operation]) -> Iterator[Reply]:
         """Replies to all that is to be done, and to what is added while they come."""

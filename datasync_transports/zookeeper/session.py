@@ -141,7 +141,10 @@ class Session:
             self._handler.due = time.monotonic() + seconds
 
     def wait(self, reply: Reply, on_event: Callable[[str], None] | None = None) -> Any:
-        """Wait for a reply, and give each event that came before it to ``on_event``; the reply's value."""
+        """Wait for a reply, and give each event that came before it to ``on_event``; the reply's value.
+
+        In the order of sending: what waits for a later reply drops those of before, that nobody can have any more.
+        """
         patience = self.place.liveness * _PATIENCE
         deadline = time.monotonic() + patience
         while True:

@@ -120,6 +120,17 @@ def test_a_hidden_node_is_an_error_of_its_own_and_not_a_delete(zoo: Zoo) -> None
     assert entries(zoo.user("bob"), "")["a"].value == b"2"
 
 
+def test_hidden_nodes_among_more_than_one_request_are_named_each(zoo: Zoo) -> None:
+    """What is asked of a hidden node comes after answers that are on their way already: none of them gets lost."""
+    zoo.outside.commit({f"{number:04}": b"1" for number in range(1200)})
+    client, root = zoo.outside.client, zoo.outside.root
+    for number in (0, 1, 600, 1199):
+        client.set_acls(f"{root}/{number:04}", BOBS)
+    found = entries(zoo.transport(), "")
+    assert sorted(found) == [f"{number:04}" for number in range(1200)]
+    assert sorted(key for key, entry in found.items() if entry.error) == ["0000", "0001", "0600", "1199"]
+
+
 def test_a_hidden_directory_fails_the_store_for_what_lies_below_is_unknown(zoo: Zoo) -> None:
     client, root = zoo.outside.client, zoo.outside.root
     zoo.commit(Put("dir/a", b"1"))
