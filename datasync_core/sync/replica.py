@@ -229,28 +229,42 @@ class Replica:
         staged = self._staged
         if staged is None:
             return
+        if not self.synced:
+            self._load(entries)
+            return
         find = self.shelves.find
-        mark = self._mark
-        fresh = not self.synced  # nobody reads it yet: no need to stage
+        mark, counts = self._mark, self._counts
+        known: dict[str, Entry] = {}  # where the key before lay; one that is there, too, lies nowhere else
+        for new in entries:
+            key = new.key
+            old = known.get(key)
+            if old is None:
+                shelf = find(key)
+                if shelf is None:
+                    continue
+                known = shelf.entries
+                old = known.get(key)
+            if old is not None and old.value == new.value and old.error == new.error:
+                if counts or old.revision == new.revision:
+                    old._mark = mark
+                    if key in staged:
+                        del staged[key]  # the store named it twice; this is the later
+                    continue
+            staged[key] = new
+
+    def _load(self, entries: Sequence[Entry]) -> None:
+        """Take in a part of the first snapshot: nobody reads the copy yet, so there is no need to stage."""
+        find = self.shelves.find
         for new in entries:
             key = new.key
             shelf = find(key)
             if shelf is None:
                 continue
-            if fresh:
-                if self._counts:
-                    new.revision = self.revision = self.revision + 1
-                elif new.revision > self.revision:
-                    self.revision = new.revision
-                shelf.entries[key] = new
-                continue
-            old = shelf.entries.get(key)
-            if old is not None and old.value == new.value and old.error == new.error:
-                if self._counts or old.revision == new.revision:
-                    old._mark = mark
-                    staged.pop(key, None)  # the store named it twice; this is the later
-                    continue
-            staged[key] = new
+            if self._counts:
+                new.revision = self.revision = self.revision + 1
+            elif new.revision > self.revision:
+                self.revision = new.revision
+            shelf.entries[key] = new
 
     def _complete(self) -> None:
         staged, self._staged = self._staged, None

@@ -261,8 +261,8 @@ MUTATIONS = [
         "snapshot-shows-early",
         "G4, G6",
         REPLICA,
-        "        fresh = not self.synced  #",
-        "        fresh = True  #",
+        "        if not self.synced:\n            self._load(entries)\n",
+        "        if True:\n            self._load(entries)\n",
     ),
     Mutation("snapshot-sweeps-nothing", "G2", REPLICA, "            self._sweep(staged, self._mark)\n", ""),
     Mutation(
