@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -99,6 +100,8 @@ def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
                 subscription.close()
     except Exception as caught:  # of a transport's own mistakes this is the place to tell
         error = str(caught) or type(caught).__name__
+        if session().verbose:
+            click.echo("".join(traceback.format_exception(caught)), err=True, nl=False)
     finally:
         store.close()
     return {"name": store.name, "url": store.url, "error": error, "unreadable": without}

@@ -139,6 +139,15 @@ def test_check_names_what_is_wrong(place: Place, code: str, exit_code: int, said
     assert place.do("check", DB, "--json").json()["exit"] == exit_code
 
 
+def test_check_shows_with_v_where_a_store_failed(place: Place) -> None:
+    place.install("greet", GREET)
+    short, loud = place.do("check", DB), place.do("check", DB, "-v")
+    assert (short.code, loud.code) == (5, 5)
+    assert short.err == ""
+    assert loud.err.startswith("Traceback")
+    assert loud.out == short.out
+
+
 def test_check_without_a_store_is_a_matter_of_configuration(place: Place) -> None:
     answer = place.do("check")
     assert (answer.code, answer.err) == (
