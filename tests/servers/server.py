@@ -5,6 +5,7 @@ Each kind says how it is started (`command`), how to tell that it serves (`serve
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -152,6 +153,9 @@ class Server(ABC):
     def freeze(self) -> None:
         """Stop it where it is: its connections stay, nobody answers."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        # A thread of it must take the signal up first; on a busy machine the others go on for so long.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -217,6 +217,8 @@ def test_keys_that_others_write_all_the_time_are_given_up_within_liveness(
             other.sendall(b"CLIENT REPLY OFF\r\n")
             while not ended.is_set():
                 other.sendall(much)
+            other.sendall(b"CLIENT REPLY ON\r\n")
+            other.recv(100)  # the server has done all that it was sent
 
     transport.liveness = 0.5
     threads = [threading.Thread(target=write) for _ in range(2)]
