@@ -102,18 +102,21 @@ class Intake:
     def _hand_out(self, replica: Replica, concerned: dict[Lane, None]) -> None:
         routes, plain = self._routes, replica.plain
         for shelf in replica.touched:
+            told, unusual = bool(shelf.delta), bool(shelf.deletes or shelf.errors)
             for lane, item in routes.get(shelf, ()):
                 if not plain or not lane.clean or (item[2].frozen and item[2].stirs(shelf)):
                     self.behind = True
                     lane.take_in()
                     item[2].absorb(shelf)
                     concerned[lane] = None
-                elif shelf.delta:
+                elif told:
                     news = lane.news
-                    concerned[lane] = None
-                    news.single = None
+                    if news.items:
+                        news.single = None
+                    else:
+                        concerned[lane] = None
                     news.items.append(item)
-                    if shelf.deletes or shelf.errors:
+                    if unusual:
                         news.unusual = True
         for shelf, key in replica.buried:
             for lane, item in routes.get(shelf, ()):

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datasync_core.dispatch.call import Call, WatchState, part_of, undelivered
 from datasync_core.dispatch.ledger import Ledger
+from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
-from datasync_core.spec.event import Gone, Key, Run, Single, State
+from datasync_core.spec.event import Event, Gone, Key, Run, Single, State, share
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -37,13 +38,26 @@ class News:
     The dispatcher's thread, but for `has`.
     """
 
-    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "single", "unusual", "values", "watches")
+    __slots__ = (
+        "items",
+        "ledgers",
+        "one_store",
+        "raw",
+        "said",
+        "shares",
+        "single",
+        "unusual",
+        "values",
+        "watches",
+    )
 
     def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
         self.ledgers = ledgers
         self.watches = watches
         self.one_store = len(ledgers) <= 1
         self.raw = all(watch.codec.raw for watch in watches)
+        self.shares = self.raw and self.one_store
+        """Whether changes are told that others are told, too."""
         self.items: list[Item] = []
         """Shelf, the watch that decides there, and its ledger, of each shelf whose delta is not told."""
         self.single: Single | None = None
@@ -94,6 +108,11 @@ class News:
                 call.retry(store, key, reason, delay)
         self.said.clear()
 
+    @staticmethod
+    def _deletes(shelf: Shelf, watch: Watch[Any]) -> list[Gone]:
+        entries = shelf.entries
+        return [(watch, key, old) for key, old in shelf.delta.items() if key not in entries]
+
     # What an event asks
 
     @property
@@ -117,11 +136,30 @@ class News:
                 if not shelf.deletes:
                     runs.append((of, delta.keys(), shelf.fresh, delta.values(), values))
                     continue
-                entries = shelf.entries
-                deletes += [(of, key, old) for key, old in delta.items() if key not in entries]
+                deletes += self._deletes(shelf, of)
                 keys = [entry.key for entry in shelf.fresh]
                 runs.append((of, keys, shelf.fresh, [delta[key] for key in keys], values))
         return deletes, runs
+
+    def made(self, watch: Watch[Any] | None, event: Event) -> tuple[list[Gone], list[RawChange]] | None:
+        if not self.shares:
+            return None
+        deletes: list[Gone] = []
+        changes: list[RawChange] = []
+        turn = None
+        for shelf, of, ledger in self.items:
+            if turn is None:
+                turn = ledger.replica.turn_of(event)
+            if watch is None or watch is of:
+                shared = shelf.shared.get(of.offset)
+                if shared is None:
+                    delta, fresh = shelf.delta, shelf.fresh
+                    told = {entry.key: delta[entry.key] for entry in fresh} if shelf.deletes else delta
+                    shared = shelf.shared[of.offset] = share(turn, of.offset, told, fresh, told.values())
+                changes += shared
+                if shelf.deletes:
+                    deletes += self._deletes(shelf, of)
+        return deletes, changes
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         return key in self.ledgers[watch.store].frozen

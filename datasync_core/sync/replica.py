@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from datasync_core.model.entries import Entry, Gone
+from datasync_core.spec.event import Event, Turn
 from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Segment
 from datasync_core.sync.shelves import Shelf, Shelves
 
@@ -46,11 +47,20 @@ class Replica:
         self._counts = counts  # the store numbers nothing: number each change of bytes here
         self._mark = 0
         self._auditing = False
+        self._turn: Turn | None = None  # of those who share what this round changed
         self._outlived: dict[str, int] = {}  # deletes that a stream told beside an audit: key → revision
         self._staged: dict[str, Entry] | None = None  # what differs in the snapshot that is being read
 
+    def turn_of(self, event: Event) -> Turn:
+        """The turn of those who are told this round's changes, which is this event's now."""
+        if self._turn is None:
+            self._turn = Turn(event)
+        self._turn.event = event
+        return self._turn
+
     def settle(self) -> None:
         """Forget what the last round changed."""
+        self._turn = None
         for shelf in self.touched:
             shelf.settle()
         self.touched.clear()
@@ -117,14 +127,16 @@ class Replica:
         usual = self.plain and not (self._counts or self._auditing)
         newest = changes.revision
         for key, new in latest.items():
-            if new.revision > newest:
-                newest = new.revision
+            revision = new.revision
+            if revision > newest:
+                newest = revision
             shelf = memo.get(key) or shelf_of(key)
             if shelf is None:
                 continue
-            old = shelf.entries.get(key)
+            entries = shelf.entries
+            old = entries.get(key)
             if usual and old is not None and not new.gone:
-                if new.revision > old.revision and old.value != new.value:
+                if revision > old.revision and old.value != new.value:
                     # An update: what `_set` does, without the calls, which would cost as much again.
                     delta = shelf.delta
                     if not delta and not shelf.renewed:
@@ -133,7 +145,7 @@ class Replica:
                     shelf.fresh.append(new)
                     if new.error is not None:
                         shelf.errors += 1
-                    shelf.entries[key] = new
+                    entries[key] = new
                     continue
             if self._is_told(old, new):
                 continue

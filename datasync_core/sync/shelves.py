@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import takewhile
 
+from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers, is_subtree
 
@@ -21,7 +22,7 @@ _MEMO = 1 << 16  # keys and directories remembered; beyond it the memo starts an
 class Shelf:
     """The entries under one path that lie under no longer one, and what changed in the current round."""
 
-    __slots__ = ("checked", "deletes", "delta", "entries", "errors", "fresh", "path", "renewed")
+    __slots__ = ("checked", "deletes", "delta", "entries", "errors", "fresh", "path", "renewed", "shared")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -38,12 +39,16 @@ class Shelf:
         """How many of the new entries cannot be read."""
         self.checked = 0
         """A bit for each codec that could decode all the new entries."""
+        self.shared: dict[int, list[RawChange]] = {}
+        """The new entries as changes of raw values, by the offset of names in keys, once they were told."""
 
     def settle(self) -> None:
         """Forget what the last round changed."""
         self.delta = {}
         self.fresh = []
         self.checked = 0
+        if self.shared:
+            self.shared = {}
         if self.deletes or self.errors or self.renewed:
             self.deletes = self.errors = 0
             self.renewed = {}
@@ -66,10 +71,13 @@ class Shelves:
         shelf = self.memo.get(key)
         if shelf is None:
             shelf = self.find(key)
-            if shelf is not None and key in shelf.entries:
+            entry = None if shelf is None else shelf.entries.get(key)
+            if shelf is not None and entry is not None:
                 if len(self.memo) >= _MEMO:
                     self.memo.clear()
-                self.memo[key] = shelf
+                self.memo[entry.key] = (
+                    shelf  # the text that the shelf has: to look up both touches less memory
+                )
         return shelf
 
     def find(self, key: str) -> Shelf | None:

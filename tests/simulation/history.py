@@ -26,6 +26,8 @@ from tests.simulation.writer import Writer
 HOLD = 6.0
 HANG = 8.0
 RETRY = RetrySettings(0.5, 4.0, 3)
+RAW = {"p0", "p2"}
+"""Plugins that take values as bytes; who is called so is drawn."""
 
 
 class Kept(Counts):
@@ -491,11 +493,20 @@ def _characters(rng: random.Random, stores: list[str]) -> list[Character]:
                 delta=rng.random() < 0.3,
                 policy=rng.choice(["resync"] * 8 + ["restart", "ignore"]),
                 aside=aside,
+                raw=names[number] in RAW,
             )
         )
     if rng.random() < 0.4:
         characters.append(
-            Character(names[-1], "", ((stores[0], ""),), mode="actual", trouble=trouble, brake=brake)
+            Character(
+                names[-1],
+                "",
+                ((stores[0], ""),),
+                mode="actual",
+                trouble=trouble,
+                brake=brake,
+                raw=names[-1] in RAW,
+            )
         )
     return characters
 

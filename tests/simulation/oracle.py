@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from datasync_core import Change, Event, Host, Watch
 from datasync_core.dispatch.wiring import Feed
+from datasync_core.model.errors import EventExpired
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.keys import covers
 from datasync_core.sync.inbox import Changes, Segment
@@ -23,7 +24,7 @@ from datasync_core.testing import VirtualRuntime
 from tests.simulation.audits import Audits
 from tests.simulation.brakes import Brakes
 from tests.simulation.hooks import Hooks
-from tests.simulation.plugin import Driven
+from tests.simulation.plugin import Driven, as_text
 from tests.simulation.promises import Promises
 from tests.simulation.publications import Publications
 from tests.simulation.reader import Reader
@@ -184,7 +185,7 @@ class Oracle:
         self,
         plugin: Driven,
         event: Event,
-        told: Mapping[Watch[str], Sequence[Change[str]]],
+        told: Mapping[Watch[Any], Sequence[Change[Any]]],
         *,
         resync: bool,
     ) -> Told:
@@ -201,7 +202,7 @@ class Oracle:
                         self.fail("G5", f"{plugin.name}: deletes do not come first")
                     deletes.add((watch.store, change.key))
                 else:
-                    puts[watch.store, change.key] = change.value
+                    puts[watch.store, change.key] = as_text(change.value)
         hook = f"resync ({event.reason})" if resync else "change"
         self.trace(f"{plugin.name} {hook} #{event.round}", f"+{sorted(puts)} -{sorted(deletes)}")
         self._check_order(shadow, event, resync=resync, puts=puts, deletes=deletes)
@@ -227,6 +228,8 @@ class Oracle:
         self.failures += 1
         shadow = call.shadow
         self.trace(f"{shadow.name} raises", repr(error))
+        if isinstance(error, EventExpired):
+            self.fail("G8", f"{shadow.name}: what it is told says in its own hook that it is over")
         for key in (*call.puts, *call.deletes):
             shadow.doubt(key)
         shadow.maybe |= call.there
@@ -274,17 +277,14 @@ class Oracle:
 
     # Checks of one call
 
-    def _check_previous(self, shadow: Shadow, store: str, change: Change[str]) -> None:
+    def _check_previous(self, shadow: Shadow, store: str, change: Change[Any]) -> None:
         key = (store, change.key)
         applied = shadow.applied.get(key)
-        if change.previous != applied and not (
-            key in shadow.doubtful and change.previous == shadow.good.get(key)
-        ):
-            self.fail(
-                "G7", f"{shadow.name} {change}: previous is {change.previous!r}, applied was {applied!r}"
-            )
-        if not change.deleted and (change.kind == "CREATE") != (change.previous is None):
-            self.fail("G7", f"{shadow.name} {change}: previous is {change.previous!r}")
+        previous = None if change.previous is None else as_text(change.previous)
+        if previous != applied and not (key in shadow.doubtful and previous == shadow.good.get(key)):
+            self.fail("G7", f"{shadow.name} {change}: previous is {previous!r}, applied was {applied!r}")
+        if not change.deleted and (change.kind == "CREATE") != (previous is None):
+            self.fail("G7", f"{shadow.name} {change}: previous is {previous!r}")
 
     def _check_order(
         self, shadow: Shadow, event: Event, *, resync: bool, puts: Mapping[Key, str], deletes: set[Key]
@@ -410,7 +410,9 @@ class Oracle:
         shown: dict[Key, str] = {}
         for watch in plugin.watches:
             directory = watch.path[: watch.offset]
-            shown.update({(watch.store, directory + key): text for key, text in event[watch].items()})
+            shown.update(
+                {(watch.store, directory + key): as_text(value) for key, value in event[watch].items()}
+            )
 
         def full(key: Any) -> Key:
             return (plugin.watches[0].store, key) if single else key

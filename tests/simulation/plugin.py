@@ -67,13 +67,28 @@ class Character:
     """What follows where it reports a fault."""
     aside: float = 0.17
     """How likely it leaves a key for later, as a part of its trouble."""
+    raw: bool = False
+    """Whether it takes values as the bytes that they are, so that it can read each."""
+
+    def reads(self, text: str) -> bool:
+        """Whether this plugin can read a value."""
+        return self.raw or "!" not in text or not ("!*" in text or f"!{self.name}" in text)
+
+    def watch(self, store: str, path: str) -> Watch[Any]:
+        """One of the watches."""
+        return Watch(path, bytes, store=store) if self.raw else Watch(path, codec=self.decode, store=store)
 
     def decode(self, value: bytes) -> str:
         """A value as text. Raises `ValueError` where this plugin cannot read it."""
         text = value.decode()
-        if "!" in text and ("!*" in text or f"!{self.name}" in text):
+        if not self.reads(text):
             raise ValueError("not for me")
         return text
+
+
+def as_text(value: str | bytes) -> str:
+    """A value as text, for one that takes bytes, too."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @define(eq=False)
@@ -91,7 +106,7 @@ class Driven:
     requires: list[str] = field(factory=list)
     after: list[str] = field(factory=list)
     whole: bool = False
-    watches: list[Watch[str]] = field(factory=list)
+    watches: list[Watch[Any]] = field(factory=list)
     context: Context | None = None
     retried: set[Key] = field(factory=set)
     """Keys that the running call set aside, like `rejected`."""
@@ -101,7 +116,7 @@ class Driven:
         character = self.character
         self.requires, self.after = list(character.requires), list(character.after)
         self.whole = character.whole
-        self.watches = [Watch(path, codec=character.decode, store=store) for store, path in character.watches]
+        self.watches = [character.watch(store, path) for store, path in character.watches]
 
     @property
     def name(self) -> str:
@@ -192,7 +207,7 @@ class Driven:
             raise
         self.oracle.succeeded(call, self.retried, self.rejected)
 
-    def _apply(self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool) -> None:
+    def _apply(self, event: Event, told: Mapping[Watch[Any], list[Change[Any]]], *, resync: bool) -> None:
         rng = self.rng
         fails = rng.random() < self.trouble
         if rng.random() < self.trouble / 8:
@@ -218,7 +233,7 @@ class Driven:
         raise fate()
 
     def _plan(
-        self, event: Event, told: Mapping[Watch[str], list[Change[str]]], *, resync: bool
+        self, event: Event, told: Mapping[Watch[Any], list[Change[Any]]], *, resync: bool
     ) -> list[Callable[[], None]]:
         """What there is to do; addresses are given up first, so that swaps get through."""
         actions: list[Callable[[], None]] = []
@@ -232,14 +247,16 @@ class Driven:
                 self._plan_strays(actions, event, watch)
             for change in changes:
                 key = (watch.store, change.key)
-                if change.deleted or address(self.device.items.get(key, "")) != address(change.value):
+                if change.deleted or address(self.device.items.get(key, "")) != address(
+                    as_text(change.value)
+                ):
                     self.system.release(self.device, key)
             for change in changes:
                 action = partial(self._one, event, watch, change)
                 (actions if change.deleted else puts).append(action)
         return actions + puts
 
-    def _plan_strays(self, actions: list[Callable[[], None]], event: Event, watch: Watch[str]) -> None:
+    def _plan_strays(self, actions: list[Callable[[], None]], event: Event, watch: Watch[Any]) -> None:
         """Remove what the event has not, but for what is invalid or held."""
         there = event[watch]
         single = len({one.store for one in self.watches}) == 1
@@ -257,19 +274,19 @@ class Driven:
             self.retried.add(key)
             event.retry(public, str(error))
 
-    def _actual(self, watch: Watch[str]) -> dict[str, str]:
+    def _actual(self, watch: Watch[Any]) -> dict[str, str | bytes]:
         longer = [
             other.path
             for other in self.watches
             if other.store == watch.store and len(other.path) > len(watch.path)
         ]
         return {
-            key[watch.offset :]: text
-            for (store, key), text in self.device.items.items()
+            key[watch.offset :]: item.encode() if self.character.raw else item
+            for (store, key), item in self.device.items.items()
             if store == watch.store and key.startswith(watch.path) and not key.startswith(tuple(longer))
         }
 
-    def _one(self, event: Event, watch: Watch[str], change: Change[str]) -> None:
+    def _one(self, event: Event, watch: Watch[Any], change: Change[Any]) -> None:
         rng, trouble, key = self.rng, self.trouble, (watch.store, change.key)
         if rng.random() < trouble * self.character.aside:
             if rng.random() < 0.5 - self.character.aside / 3:
@@ -296,11 +313,11 @@ class Driven:
                 self.retried.add(key)
                 raise
 
-    def _set(self, key: Key, change: Change[str]) -> None:
+    def _set(self, key: Key, change: Change[Any]) -> None:
         if change.deleted:
             self.system.remove(self.device, key, force=not self.guarded)
         else:
-            self.system.put(self.device, key, change.value)
+            self.system.put(self.device, key, as_text(change.value))
 
 
 @define(eq=False)

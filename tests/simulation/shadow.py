@@ -64,8 +64,7 @@ class Shadow:
 
     def valid(self, key: Key) -> bool:
         """Whether the plugin can read what the store has."""
-        text = self.content[key]
-        return "!" not in text or not ("!*" in text or f"!{self.name}" in text)
+        return self.character.reads(self.content[key])
 
     def frozen(self, key: Key) -> bool:
         """Whether a key is not to be delivered."""
