@@ -10,6 +10,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.retry import KazooRetry
+from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
 from tests.chaos.hand import Failed, Hand
 from tests.chaos.plugin import decode
@@ -118,6 +119,7 @@ class ZookeeperWorld(World):
         self.proxy = self.stack.enter_context(Proxy(self.server.address))
         self.where = self.server.hosts
         self.url = f"zookeeper://{HOST}:{self.proxy.port}{ROOT}?liveness={self.rng.choice([1, 2])}"
+        self._hidden: set[str] = set()
         self._root()
 
     def blows(self) -> Sequence[Blow]:
@@ -135,6 +137,7 @@ class ZookeeperWorld(World):
             Blow("delay", lambda rng: _and_then(lambda: proxy.delay(rng.choice([0.02, 0.3])), proxy.flow)),
             Blow("refuse", self._refuse),
             Blow("sessions end", lambda _: self._expire(), 4),
+            Blow("some hidden", self._hide, 3),
             Blow("tree removed", lambda _: self._remove(f"{ROOT}/k"), 1, tears=True),
             Blow("root removed", lambda _: self._remove(ROOT), 1, tears=True),
         ]
@@ -146,6 +149,7 @@ class ZookeeperWorld(World):
         else:
             self.server.start()
         self._root()
+        self._show()
 
     def truth(self) -> Mapping[str, str | None]:
         try:
@@ -191,6 +195,34 @@ class ZookeeperWorld(World):
         if self.server.serves():
             with suppress(*TROUBLE), self.server.using() as client:
                 client.delete(path, recursive=True)
+
+    def _hide(self, rng: random.Random) -> End | None:
+        """Let nobody read some of the nodes that are written one by one; who is connected anew comes by them."""
+        if not self.server.serves():
+            return None
+        with suppress(*TROUBLE), self.server.using() as client:
+            names = sorted(client.get_children(f"{ROOT}/loose"))
+            for name in rng.sample(names, min(len(names), rng.choice([1, 1, 5]))):
+                path = f"{ROOT}/loose/{name}"
+                self._hidden.add(path)
+                with suppress(NoNodeError):  # somebody deletes it just now
+                    client.set_acls(
+                        path, [make_acl("world", "anyone", write=True, create=True, delete=True, admin=True)]
+                    )
+        if rng.random() < 0.7:
+            self.proxy.cut()
+        return self._show
+
+    def _show(self) -> None:
+        """Nobody is told of it, so the host is made to read again."""
+        if not self._hidden or not self.server.serves():
+            return
+        with self.server.using() as client:
+            for path in self._hidden:
+                with suppress(NoNodeError):
+                    client.set_acls(path, OPEN_ACL_UNSAFE)
+        self._hidden.clear()
+        self.proxy.cut()
 
     def _away(self, rng: random.Random) -> End:
         self.server.kill()
