@@ -14,7 +14,8 @@ from typing import Any
 from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
-from datasync_core.spec.event import Event, Gone, Key, Run, Single, State
+from datasync_core.spec.event import Event
+from datasync_core.spec.view import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -22,7 +23,7 @@ _CHUNK = 4096  # keys looked at in one go where a plugin does not see just what 
 
 
 class Puts:
-    """Creates and updates under one watch, as columns (`spec.event.Run`)."""
+    """Creates and updates under one watch, as columns (`spec.view.Run`)."""
 
     __slots__ = ("applied", "entries", "keys")
 
@@ -154,7 +155,7 @@ class Part:
 
 
 class WatchState:
-    """The keys of one watch as the plugin sees them (`spec.event.State`): ``overlay`` beside what the copy holds."""
+    """The keys of one watch as the plugin sees them (`spec.view.State`): ``overlay`` beside what the copy holds."""
 
     __slots__ = ("_frozen", "_ledger", "_overlay", "_shelves", "_watch")
 
@@ -196,7 +197,7 @@ class WatchState:
 
 
 class Call:
-    """The view behind one event (`spec.event.View`). Lives as long as the hook runs, on the dispatcher thread."""
+    """The view behind one event (`spec.view.View`). Lives as long as the hook runs, on the dispatcher thread."""
 
     single: Single | None = None
 

@@ -15,7 +15,8 @@ from datasync_core.dispatch.call import Call, WatchState, part_of, undelivered
 from datasync_core.dispatch.ledger import Ledger
 from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
-from datasync_core.spec.event import Event, Gone, Key, Run, Single, State, share
+from datasync_core.spec.event import Event, share
+from datasync_core.spec.view import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
 
@@ -33,7 +34,7 @@ class Wish(NamedTuple):
 
 
 class News:
-    """One lane's untold shelves, and the view behind the event that tells them (`spec.event.View`).
+    """One lane's untold shelves, and the view behind the event that tells them (`spec.view.View`).
 
     The dispatcher's thread, but for `has`.
     """

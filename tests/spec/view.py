@@ -7,7 +7,8 @@ from typing import Any
 
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers
-from datasync_core.spec.event import Event, Gone, Key, Run
+from datasync_core.spec.event import Event
+from datasync_core.spec.view import Gone, Key, Run
 from datasync_core.spec.watch import Watch
 
 
@@ -30,7 +31,7 @@ class State:
 
 
 class FakeView:
-    """`spec.event.View`: store → key → value as it is, ``applied`` the same as the plugin had it."""
+    """`spec.view.View`: store → key → value as it is, ``applied`` the same as the plugin had it."""
 
     def __init__(self, watches: list[Watch[Any]], data: Mapping[str, Mapping[str, bytes]]) -> None:
         self.watches = tuple(watches)
