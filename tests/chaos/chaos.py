@@ -165,9 +165,11 @@ class Chaos:
         return Writer(self._world, f"w{self._births}", self._seed, self._keys)
 
     def _mirrors(self) -> list[Mirror]:
+        raw = random.Random(f"raw {self._seed}").random() < 0.5
+
         def mirror(name: str, paths: list[str], required: Mirror | None, whole: bool) -> Mirror:
             rng = random.Random(f"mirror {name} {self._seed}")
-            return Mirror(name, paths, self._layout, rng, whole, required)
+            return Mirror(name, paths, self._layout, rng, whole, required, raw)
 
         base = mirror("base", ["k/", "loose/"], None, False)
         middle = mirror("middle", ["k/1/", "k/2/", "loose/7", self._layout.groups[0][0]], base, False)

@@ -9,6 +9,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import define, field
 
@@ -30,9 +31,11 @@ class Mirror:
     whole: bool = False
     """Whether the store tells transactions as a whole, and nobody requires this plugin."""
     required: Mirror | None = None
+    raw: bool = False
+    """Whether it takes values as bytes, as others may do whose changes are the same objects."""
     requires: list[str] = field(factory=list)
     trouble: float = 0.0
-    watches: list[Watch[str]] = field(factory=list)
+    watches: list[Watch[Any]] = field(factory=list)
     applied: dict[str, str] = field(factory=dict)
     aside: set[str] = field(factory=set)
     """Keys that it left for later."""
@@ -50,7 +53,7 @@ class Mirror:
     failures: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.watches = [Watch(path, codec=decode) for path in self.paths]
+        self.watches = [Watch(path, bytes) if self.raw else Watch(path, codec=decode) for path in self.paths]
         if self.required is not None:
             self.requires = [self.required.name]
 
@@ -104,14 +107,14 @@ class Mirror:
             if change.deleted:
                 self.applied.pop(key, None)
             else:
-                self.applied[key] = change.value
+                self.applied[key] = as_text(change.value)
         self.aside |= aside
         if self.whole and (len(self.applied) < FULL or self.rng.random() < 0.01):
             self._check_state(event)
         deletes = sum(change.deleted for change in changes)
         return f"{len(changes) - deletes} puts, {deletes} deletes"
 
-    def _set_aside(self, changes: Sequence[Change[str]]) -> set[str]:
+    def _set_aside(self, changes: Sequence[Change[Any]]) -> set[str]:
         aside: set[str] = set()
         if changes and self.rng.random() < self.trouble:
             for change in self.rng.sample(changes, min(3, len(changes))):
@@ -126,10 +129,11 @@ class Mirror:
             [ValueError("no"), Retry("again", 0.02), SystemExit(3), MemoryError("none left")]
         )
 
-    def _check_change(self, change: Change[str]) -> None:
+    def _check_change(self, change: Change[Any]) -> None:
         applied = self.applied.get(change.key)
-        if change.previous != applied:
-            self._wrong(f"{change!r} says previous={change.previous!r}, applied was {applied!r}")
+        previous = None if change.previous is None else as_text(change.previous)
+        if previous != applied:
+            self._wrong(f"{change!r} says previous={previous!r}, applied was {applied!r}")
         if change.deleted:
             return
         if (change.kind is Kind.CREATE) != (applied is None):
@@ -137,18 +141,18 @@ class Mirror:
         required = self.required
         if required is None or not required.covers(change.key) or change.key in required.aside:
             return
-        if required.applied.get(change.key) != change.value:
+        if required.applied.get(change.key) != as_text(change.value):
             self._wrong(f"{change!r} came before {required.name} had applied it")
 
     def _check_state(self, event: Event) -> None:
         """Having applied what it was told, it has what the event shows."""
-        shown = {str(key): event.values[key] for key in event.values}
+        shown = {str(key): as_text(event.values[key]) for key in event.values}
         for key in {**shown, **self.applied}:
             has, wanted = self.applied.get(key), shown.get(key)
             if has != wanted and key not in self.aside:
                 self._wrong(f"{key} is {has!r} after all changes, and {wanted!r} in the event")
 
-    def _check_transactions(self, event: Event, changes: Sequence[Change[str]], *, resync: bool) -> None:
+    def _check_transactions(self, event: Event, changes: Sequence[Change[Any]], *, resync: bool) -> None:
         """Every group is of one transaction, and what became new is all that its transaction did.
 
         Where a store was put back, what is new is old: there the groups alone count.
@@ -164,10 +168,10 @@ class Mirror:
         for group in torn:
             self.seen.pop(group, None)
         for group in groups - torn:
-            texts = {event.values.get(key) for key in self.layout.groups[group]}
+            texts = {_shown(event, key) for key in self.layout.groups[group]}
             if len(texts) > 1:
                 kind = event.reason if resync else "on_change"
-                shown = {key: event.values.get(key, "")[:80] for key in self.layout.groups[group]}
+                shown = {key: (_shown(event, key) or "")[:80] for key in self.layout.groups[group]}
                 self._wrong(f"group {group} is of several transactions ({kind}): {shown}")
                 return
             text = texts.pop()
@@ -198,3 +202,13 @@ def decode(value: bytes) -> str:
     """The text of a value, also where a store shows it as the field of a hash. Raises `ValueError`."""
     text = value.decode()
     return text if text[:1] != "{" else text[6:-2]  # {"v":"…"}: no text here has what JSON escapes
+
+
+def as_text(value: str | bytes) -> str:
+    """The same of a value that may be text already."""
+    return decode(value) if isinstance(value, bytes) else value
+
+
+def _shown(event: Event, key: str) -> str | None:
+    value = event.values.get(key)
+    return None if value is None else as_text(value)
