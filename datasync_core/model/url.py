@@ -16,7 +16,8 @@ from datasync_core.model.errors import ConfigError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _SECRET = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|private|api.?key|access.?key", re.IGNORECASE
+    r"passw|pasw|(?:^|[_.-])(?:pass|pw)(?:$|[_.-])|passphrase|pwd|secret|token|credential|private|api.?key|access.?key",
+    re.IGNORECASE,
 )
 _UNREADABLE = "has an @ after its server: write / ? and @ of a user name or password as %2F %3F and %40"
 _PASSWORD = re.compile(r"(?<=://)([^\s:/]*):(\S+)(?=@)")
@@ -64,7 +65,7 @@ class Url:
         rest, _, query_text = rest.partition("?")
         query = _query(scheme, query_text)
         if not rest.startswith("//"):
-            if re.match("[^/]*:.*@", rest) or any("@" in name for name in query):
+            if re.match("/?[^/]*:.*@", rest) or any("@" in name for name in query):
                 raise ConfigError(f"the {scheme}: URL lacks its slashes: write {scheme}://USER:PASSWORD@HOST")
             return cls(scheme, path=unquote(rest), query=query, base=base)
         authority, slash, path = rest[2:].partition("/")

@@ -12,7 +12,8 @@ from datasync_core.plugins.discovery import GROUP_TRANSPORTS, Found, discover
 from datasync_core.plugins.names import did_you_mean
 from datasync_core.spec.transport import Transport
 
-_CREDENTIALS = ("user", "username", "password")  # other clients take them in the query, too
+_CREDENTIALS = ["user", "username", "password", "passwd", "pasword", "pass", "pw", "pwd"]
+"""Options by which other clients take them, and slips of these."""
 
 
 def transport_class(scheme: str) -> type[Transport]:

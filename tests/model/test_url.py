@@ -59,12 +59,13 @@ def test_an_encoded_password_is_read_and_never_shown(password: str, hosts: str, 
     assert ":***@" in str(url)
 
 
-@given(st.text("abc01/?@:", min_size=1, max_size=10), st.sampled_from(["//", ""]))
+@given(st.text("abc01/?@:", min_size=1, max_size=10), st.sampled_from(["//", "/", ""]))
 @example("12/3", "//")
 @example("12?3", "//")
 @example("a/b", "//")
 @example("a?b@c", "//")
 @example("pw", "")
+@example("pw", "/")
 def test_a_password_that_was_not_encoded_is_not_shown_either(text: str, slashes: str) -> None:
     """Each part of it is looked for, as it may have been taken for a port, a path, or an option."""
     password = f"S{text}E"
@@ -88,7 +89,19 @@ def test_digits_of_a_password_are_not_taken_for_a_port(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "sentinel_password", "PASSWD", "passphrase", "pwd", "token", "client_secret", "api_key"],
+    [
+        "password",
+        "sentinel_password",
+        "PASSWD",
+        "passphrase",
+        "pwd",
+        "token",
+        "client_secret",
+        "api_key",
+        "pass",
+        "pasword",
+        "pw",
+    ],
 )
 def test_an_option_that_is_a_secret_is_not_shown(name: str) -> None:
     assert is_secret(name)
