@@ -154,6 +154,8 @@ class Server(ABC):
         """Stop it where it is: its connections stay, nobody answers."""
         self._signal(signal.SIGSTOP)
         assert self._process is not None
+        if self._process.returncode is not None:
+            return  # it had ended before
         # A thread of it must take the signal up first; on a busy machine the others go on for so long.
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
