@@ -1,11 +1,10 @@
 """What the promises cost in Python: the floors of W1, W1t, W1p, W2 and W3, by the least code that keeps them.
 
-It does what nobody could leave out who promises what the host does, and does it for these workloads alone: a
-hand-over under a lock, a shelf for each key, a copy whose old entries are compared (the same bytes are no news) and
-kept for ``previous``, for each plugin an event that ends with its hook, changes with their source (its own, or where
-nothing is decoded those of all who are told), a net under each call. There is no ledger, no gate, no delete, no
-failure, no second store, no snapshot. A goal below its figures is out of reach for whoever keeps the promises in
-Python.
+It does what nobody could leave out who promises what the host does, and does it for these workloads alone: a hand-over
+under a lock, a shelf for each key, a copy whose old entries are compared (the same bytes are no news) and kept for
+``previous``, for each plugin an event that ends with its hook, changes of its own with their source, a net under each
+call. There is no ledger, no gate, no delete, no failure, no second store, no snapshot. A goal below its figures is out
+of reach for whoever keeps the promises in Python.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from queue import SimpleQueue
 from typing import Any
 
@@ -37,7 +36,7 @@ from benchmarks.updates import (
     updates,
 )
 from datasync_core import Watch
-from datasync_core.model.changes import PutChange, RawChange
+from datasync_core.model.changes import PutChange
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import EventExpired
 
@@ -46,22 +45,17 @@ LEAST = "the least code that keeps the promises"
 
 
 class _Shelf:
-    __slots__ = ("before", "entries", "fresh", "hooks", "shared")
+    __slots__ = ("before", "entries", "fresh", "hooks")
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self.entries: dict[str, Entry] = {}
         self.before: dict[str, Entry] = {}
         self.fresh: list[Entry] = []
-        self.shared: list[RawChange] | None = None
         self.hooks = hooks
 
 
-class _Turn(Struct, gc=False):
-    event: _Event | None
-
-
 class _Source(Struct, gc=False):
-    event: _Event | _Turn
+    event: _Event
     offset: int
     decode: Callable[[bytes], Any]
 
@@ -71,26 +65,8 @@ class _Event(Struct, gc=False):
 
     shelves: list[_Shelf] | None
     decode: Callable[[bytes], Any]
-    turn: _Turn | None
-    """Of those who share the changes; None: each has its own, as it decodes values for itself."""
 
     def __iter__(self) -> Iterator[Any]:
-        if self.turn is None:
-            return self._own()
-        self.turn.event = self
-        return chain.from_iterable(self._shared(self.turn))
-
-    def _shared(self, turn: _Turn) -> Iterator[list[RawChange]]:
-        make: Any = RawChange
-        for shelf in self.shelves or ():
-            if shelf.shared is None:
-                source = _Source(turn, 7, self.decode)
-                shelf.shared = [*map(make, repeat(source), shelf.before, shelf.fresh, shelf.before.values())]
-            yield shelf.shared
-            if self.shelves is None:
-                raise EventExpired
-
-    def _own(self) -> Iterator[Any]:
         make: Any = PutChange
         for shelf in self.shelves or ():
             source = _Source(self, 7, self.decode)
@@ -107,8 +83,7 @@ class Least:
     """The copy, and the hooks that it concerns."""
 
     def __init__(self, hooks: Sequence[Hook], type_: Any = bytes) -> None:
-        codec = Watch("cfg/", type_).codec
-        self._decode, self._shares = codec.decode, codec.raw
+        self._decode = Watch("cfg/", type_).codec.decode
         shelves = [
             _Shelf([hooks[(group + shift) % PLUGINS] for shift in range(EACH)]) for group in range(GROUPS)
         ]
@@ -148,9 +123,8 @@ class Least:
                     told[hook].append(shelf)
                 else:
                     told[hook] = [shelf]
-        turn = _Turn(None) if self._shares else None
         for hook, shelves in told.items():
-            event = _Event(shelves, self._decode, turn)
+            event = _Event(shelves, self._decode)
             try:
                 hook(event)
             except BaseException as error:
@@ -159,7 +133,6 @@ class Least:
         for shelf in touched:
             shelf.before = {}
             shelf.fresh = []
-            shelf.shared = None
 
 
 def least(count: int, batch: int, *, decode: bool = False) -> float:

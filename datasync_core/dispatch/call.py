@@ -14,7 +14,6 @@ from typing import Any
 from datasync_core.dispatch.ledger import Aside, Ice, Ledger
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import UsageError
-from datasync_core.spec.event import Event
 from datasync_core.spec.view import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
@@ -231,9 +230,6 @@ class Call:
             return self.parts[watch.store].deletes.get(watch, ()), self._runs(watch)
         deletes = [one for part in self.parts.values() for found in part.deletes.values() for one in found]
         return deletes, self._runs(None)
-
-    def made(self, watch: Watch[Any] | None, event: Event) -> None:
-        return None
 
     def _runs(self, watch: Watch[Any] | None) -> Iterator[Run]:
         for one in self.watches if watch is None else (watch,):

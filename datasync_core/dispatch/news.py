@@ -13,9 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datasync_core.dispatch.call import Call, WatchState, part_of, undelivered
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
-from datasync_core.spec.event import Event, share
 from datasync_core.spec.view import Gone, Key, Run, Single, State
 from datasync_core.spec.watch import Watch
 from datasync_core.sync.shelves import Shelf
@@ -39,26 +37,13 @@ class News:
     The dispatcher's thread, but for `has`.
     """
 
-    __slots__ = (
-        "items",
-        "ledgers",
-        "one_store",
-        "raw",
-        "said",
-        "shares",
-        "single",
-        "unusual",
-        "values",
-        "watches",
-    )
+    __slots__ = ("items", "ledgers", "one_store", "raw", "said", "single", "unusual", "values", "watches")
 
     def __init__(self, ledgers: Mapping[str, Ledger], watches: tuple[Watch[Any], ...]) -> None:
         self.ledgers = ledgers
         self.watches = watches
         self.one_store = len(ledgers) <= 1
         self.raw = all(watch.codec.raw for watch in watches)
-        self.shares = self.raw and self.one_store
-        """Whether changes are told that others are told, too."""
         self.items: list[Item] = []
         """Shelf, the watch that decides there, and its ledger, of each shelf whose delta is not told."""
         self.single: Single | None = None
@@ -141,26 +126,6 @@ class News:
                 keys = [entry.key for entry in shelf.fresh]
                 runs.append((of, keys, shelf.fresh, [delta[key] for key in keys], values))
         return deletes, runs
-
-    def made(self, watch: Watch[Any] | None, event: Event) -> tuple[list[Gone], list[RawChange]] | None:
-        if not self.shares:
-            return None
-        deletes: list[Gone] = []
-        changes: list[RawChange] = []
-        turn = None
-        for shelf, of, ledger in self.items:
-            if turn is None:
-                turn = ledger.replica.turn_of(event)
-            if watch is None or watch is of:
-                shared = shelf.shared.get(of.offset)
-                if shared is None:
-                    delta, fresh = shelf.delta, shelf.fresh
-                    told = {entry.key: delta[entry.key] for entry in fresh} if shelf.deletes else delta
-                    shared = shelf.shared[of.offset] = share(turn, of.offset, told, fresh, told.values())
-                changes += shared
-                if shelf.deletes:
-                    deletes += self._deletes(shelf, of)
-        return deletes, changes
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         return key in self.ledgers[watch.store].frozen

@@ -108,22 +108,6 @@ class PutChange(_Guarded[T], Generic[T], gc=False):
         return self._previous  # type: ignore[no-any-return]
 
 
-class RawChange(PutChange[bytes], frozen=True, gc=False):  # type: ignore[misc]  # a Struct may be
-    """A create or update of a value that is bytes for the plugin, too: with nothing to decode and nothing that can be
-    altered, one serves every plugin that is told.
-    """
-
-    @property
-    def value(self) -> bytes:
-        """The value."""
-        return self._entry.value
-
-    @property
-    def previous(self) -> bytes | None:
-        """What this plugin last applied, or None."""
-        return None if self._applied is None else self._applied.value
-
-
 class DeleteChange(_Guarded[T], Generic[T], gc=False):
     """A key that is gone; ``revision`` is the store's when that was known."""
 

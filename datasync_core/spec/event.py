@@ -7,12 +7,12 @@ and takes away when the hook returns; from then on every use raises `EventExpire
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Struct
 
-from datasync_core.model.changes import Change, DeleteChange, PutChange, RawChange
+from datasync_core.model.changes import Change, DeleteChange, PutChange
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import EventExpired, seconds
 from datasync_core.model.keys import covers
@@ -47,35 +47,6 @@ class _Source(Struct, gc=False):
         self.event.live.reject(self.store, change.key, reason)
 
 
-class Turn(Struct, gc=False):
-    """Whose turn it is to be told changes that are made once in a round: the event of that plugin."""
-
-    event: Event
-
-
-class _Shared(Struct, gc=False):
-    """The watches of several plugins within one round, as `_Source`: each of them watches one store."""
-
-    turn: Turn
-    offset: int
-    store: None = None
-    decode: Callable[[bytes], Any] = bytes
-
-    def retry(self, change: Change[Any], reason: str, delay: float | None = None) -> None:
-        self.turn.event.live.retry(None, change.key, reason, seconds(delay))
-
-    def reject(self, change: Change[Any], reason: str) -> None:
-        self.turn.event.live.reject(None, change.key, reason)
-
-
-def share(
-    turn: Turn, offset: int, keys: Iterable[str], entries: Iterable[Entry], applied: Iterable[Entry | None]
-) -> list[RawChange]:
-    """Creates and updates of raw values for every plugin whose names begin at that offset in keys."""
-    make: Callable[..., RawChange] = RawChange
-    return [*map(make, repeat(_Shared(turn, offset)), keys, entries, applied)]
-
-
 class _Track(Struct, gc=False):
     """A loop over changes: how far it came says which was handed out last, without a step for each."""
 
@@ -83,12 +54,9 @@ class _Track(Struct, gc=False):
     """How many changes other loops had handed out when this one began."""
     past: int = 0
     """How many the runs before this one had."""
-    told: Collection[str | RawChange] = ()
-    """The keys, or the changes."""
-    each: list[_Source] | list[RawChange] = []
-    """One for each change: without it the loop ends."""
-    left: Iterator[_Source] | Iterator[RawChange] = iter([])
-    """The loop over these."""
+    keys: Collection[str] = ()
+    sources: list[_Source] = []
+    left: Iterator[_Source] = iter([])
 
     def done(self) -> int:
         """How many it has handed out."""
@@ -96,12 +64,7 @@ class _Track(Struct, gc=False):
 
     def here(self) -> int:
         """How many of them belong to the run that it is in."""
-        return len(self.each) - self.left.__length_hint__()  # type: ignore[union-attr, no-any-return]  # a list's
-
-    def last(self) -> str:
-        """The key that it handed out last of that run."""
-        one = next(islice(self.told, self.here() - 1, None))
-        return one if isinstance(one, str) else one.key
+        return len(self.sources) - self.left.__length_hint__()  # type: ignore[attr-defined, no-any-return]  # a list's
 
 
 class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
@@ -141,8 +104,8 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         for number, track in reversed([*enumerate(tracks)]):
             here = track.here()
             older = self._past + sum([one.done() for one in tracks[:number]])
-            if here and (here < len(track.each) or older == track.before):
-                return track.last()
+            if here and (here < len(track.sources) or older == track.before):
+                return next(islice(track.keys, here - 1, None))
         return self._handed
 
     @handed.setter
@@ -166,7 +129,7 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         self._view = None
         if self._tracks is not None:
             for track in self._tracks:
-                track.each.clear()  # ends the loops that somebody keeps; what comes after a run then raises
+                track.sources.clear()  # ends the loops that somebody keeps; what comes after a run then raises
             self._tracks = None
 
     def __getitem__(self, watch: Watch[T]) -> Mapping[str, T]:
@@ -233,14 +196,8 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             raise EventExpired
         if view.single is not None:
             return self._single(watch, view.single)
-        puts: Iterator[Change[Any]]
-        made = view.made(watch, self)
-        if made is None:
-            deletes, runs = view.told(watch)
-            puts = chain.from_iterable(self._loops(runs))
-        else:
-            deletes, changes = made
-            puts = chain.from_iterable(self._loop(changes))
+        deletes, runs = view.told(watch)
+        puts: Iterator[Change[Any]] = chain.from_iterable(self._loops(runs))
         return chain(self._deletes(deletes), puts) if deletes else puts
 
     __iter__ = _changes
@@ -257,15 +214,6 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             if self._view is None:
                 raise EventExpired
 
-    def _loop(self, changes: list[RawChange]) -> Iterator[Iterator[RawChange]]:
-        """The loop over changes that are made already."""
-        track = self._track()
-        track.told = track.each = changes
-        track.left = left = iter(changes)
-        yield left
-        if self._view is None:  # an iterator kept beyond the hook raises, too
-            raise EventExpired
-
     def _loops(self, runs: Iterable[Run]) -> Iterator[Iterator[PutChange[Any]]]:
         """Loops that take no step in Python, can be ended (`expire`), and tell how far they came.
 
@@ -277,9 +225,9 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         for sources, keys, entries, applied, values in (
             [self._joined(runs)] if joined else map(self._columns, runs)
         ):
-            track.past += len(track.each)
-            track.told = keys
-            track.each = sources
+            track.past += len(track.sources)
+            track.keys = keys
+            track.sources = sources
             track.left = left = iter(sources)
             columns = (left, keys, entries, applied)  # what `expire` ends is asked first
             yield map(make, *columns) if values is None else map(make, *columns, values)

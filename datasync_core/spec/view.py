@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
 
 if TYPE_CHECKING:
-    from datasync_core.spec.event import Event
     from datasync_core.spec.watch import Watch
 
 Key = str | tuple[str, str]
@@ -68,9 +66,6 @@ class View(Protocol):
 
         Where the runs come as a list, one loop is made of them all.
         """
-
-    def made(self, watch: Watch[Any] | None, event: Event) -> tuple[Iterable[Gone], list[RawChange]] | None:
-        """The same with the creates and updates made already, in a list of the event's own; None: they are not."""
 
     def frozen(self, watch: Watch[Any], key: str) -> bool:
         """Whether no diff may touch a key: it is invalid, rejected, held, or its delete comes later."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from datasync_core.model.entries import Entry, Gone
-from datasync_core.spec.event import Event, Turn
 from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Segment
 from datasync_core.sync.shelves import Shelf, Shelves
 
@@ -47,20 +46,11 @@ class Replica:
         self._counts = counts  # the store numbers nothing: number each change of bytes here
         self._mark = 0
         self._auditing = False
-        self._turn: Turn | None = None  # of those who share what this round changed
         self._outlived: dict[str, int] = {}  # deletes that a stream told beside an audit: key → revision
         self._staged: dict[str, Entry] | None = None  # what differs in the snapshot that is being read
 
-    def turn_of(self, event: Event) -> Turn:
-        """The turn of those who are told this round's changes, which is this event's now."""
-        if self._turn is None:
-            self._turn = Turn(event)
-        self._turn.event = event
-        return self._turn
-
     def settle(self) -> None:
         """Forget what the last round changed."""
-        self._turn = None
         for shelf in self.touched:
             shelf.settle()
         self.touched.clear()

@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import takewhile
 
-from datasync_core.model.changes import RawChange
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers, is_subtree
 
@@ -22,7 +21,7 @@ _MEMO = 1 << 16  # keys and directories remembered; beyond it the memo starts an
 class Shelf:
     """The entries under one path that lie under no longer one, and what changed in the current round."""
 
-    __slots__ = ("checked", "deletes", "delta", "entries", "errors", "fresh", "path", "renewed", "shared")
+    __slots__ = ("checked", "deletes", "delta", "entries", "errors", "fresh", "path", "renewed")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -39,16 +38,12 @@ class Shelf:
         """How many of the new entries cannot be read."""
         self.checked = 0
         """A bit for each codec that could decode all the new entries."""
-        self.shared: dict[int, list[RawChange]] = {}
-        """The new entries as changes of raw values, by the offset of names in keys, once they were told."""
 
     def settle(self) -> None:
         """Forget what the last round changed."""
         self.delta = {}
         self.fresh = []
         self.checked = 0
-        if self.shared:
-            self.shared = {}
         if self.deletes or self.errors or self.renewed:
             self.deletes = self.errors = 0
             self.renewed = {}

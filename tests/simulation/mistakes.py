@@ -19,8 +19,7 @@ class Mutation:
 
 LEDGER, CALL, LANE, BRAKE = (f"dispatch/{name}.py" for name in ("ledger", "call", "lane", "brake"))
 STANDING, INTAKE, NEWS = (f"dispatch/{name}.py" for name in ("standing", "intake", "news"))
-DISPATCHER = "dispatch/dispatcher.py"
-REPLICA, SHELVES, INBOX = (f"sync/{name}.py" for name in ("replica", "shelves", "inbox"))
+DISPATCHER, REPLICA, INBOX = "dispatch/dispatcher.py", "sync/replica.py", "sync/inbox.py"
 REFLECTOR, ATTEMPTS = "sync/reflector.py", "dispatch/attempts.py"
 WATCHDOG, CONTEXTS, HOST = "dispatch/watchdog.py", "dispatch/contexts.py", "host.py"
 
@@ -358,25 +357,11 @@ MUTATIONS = [
         "                if not plain or not lane.clean:\n",
     ),
     Mutation(
-        "shared-changes-stay-the-first-ones",
-        "G8",
-        REPLICA,
-        "        self._turn.event = event\n",
-        "",
-    ),
-    Mutation(
-        "shared-changes-outlive-the-round",
-        "G7",
-        SHELVES,
-        "        if self.shared:\n",
-        "        if self.errors:\n",
-    ),
-    Mutation(
-        "shared-changes-beside-deletes-mixed-up",
-        "G7",
-        NEWS,
-        " if shelf.deletes else delta\n",
-        " if shelf.errors else delta\n",
+        "one-change-of-a-store-hides-those-of-another",
+        "G1",
+        INTAKE,
+        "                    if news.items:\n                        news.single = None\n                    else:\n",
+        "                    if not news.items:\n",
     ),
     Mutation(
         "renewed-is-no-news",

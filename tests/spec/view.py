@@ -61,9 +61,6 @@ class FakeView:
     def told(self, watch: Watch[Any] | None) -> tuple[list[Gone], Iterator[Run]]:
         return list(self._deletes(watch)), self._runs(watch)
 
-    def made(self, watch: Watch[Any] | None, event: Event) -> None:
-        return None
-
     def _deletes(self, watch: Watch[Any] | None) -> Iterator[Gone]:
         for one in self.watches if watch is None else (watch,):
             for key, value in self.applied.get(one, {}).items():
