@@ -94,11 +94,6 @@ class News:
                 call.retry(store, key, reason, delay)
         self.said.clear()
 
-    @staticmethod
-    def _deletes(shelf: Shelf, watch: Watch[Any]) -> list[Gone]:
-        entries = shelf.entries
-        return [(watch, key, old) for key, old in shelf.delta.items() if key not in entries]
-
     # What an event asks
 
     @property
@@ -122,7 +117,8 @@ class News:
                 if not shelf.deletes:
                     runs.append((of, delta.keys(), shelf.fresh, delta.values(), values))
                     continue
-                deletes += self._deletes(shelf, of)
+                entries = shelf.entries
+                deletes += [(of, key, old) for key, old in delta.items() if key not in entries]
                 keys = [entry.key for entry in shelf.fresh]
                 runs.append((of, keys, shelf.fresh, [delta[key] for key in keys], values))
         return deletes, runs

@@ -219,7 +219,15 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
 
         One for all runs where these come as a list, else one for each.
         """
-        track = self._track()
+        if self._view is None:
+            raise EventExpired
+        tracks = self._tracks
+        if tracks is None:
+            tracks = self._tracks = []
+        track = _Track(self._progress() if tracks else self._past)
+        if len(tracks) == _TRACKS:
+            self._past += tracks.pop(0).done()
+        tracks.append(track)
         make: Callable[..., PutChange[Any]] = PutChange
         joined = isinstance(runs, list) and len(runs) > 1
         for sources, keys, entries, applied, values in (
@@ -233,19 +241,6 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
             yield map(make, *columns) if values is None else map(make, *columns, values)
             if self._view is None:  # an iterator kept beyond the hook raises, too
                 raise EventExpired
-
-    def _track(self) -> _Track:
-        """A track for a loop that begins."""
-        if self._view is None:
-            raise EventExpired
-        tracks = self._tracks
-        if tracks is None:
-            tracks = self._tracks = []
-        track = _Track(self._progress() if tracks else self._past)
-        if len(tracks) == _TRACKS:
-            self._past += tracks.pop(0).done()
-        tracks.append(track)
-        return track
 
     def _columns(self, run: Run) -> _Columns:
         watch, keys, entries, applied, values = run

@@ -70,9 +70,8 @@ class Shelves:
             if shelf is not None and entry is not None:
                 if len(self.memo) >= _MEMO:
                     self.memo.clear()
-                self.memo[entry.key] = (
-                    shelf  # the text that the shelf has: to look up both touches less memory
-                )
+                # By the text that the shelf may have, too, not by an equal one: a look-up in both touches less memory.
+                self.memo[entry.key] = shelf
         return shelf
 
     def find(self, key: str) -> Shelf | None:

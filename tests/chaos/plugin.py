@@ -32,7 +32,7 @@ class Mirror:
     """Whether the store tells transactions as a whole, and nobody requires this plugin."""
     required: Mirror | None = None
     raw: bool = False
-    """Whether it takes values as bytes, as others may do whose changes are the same objects."""
+    """Whether it takes values as the bytes that they are."""
     requires: list[str] = field(factory=list)
     trouble: float = 0.0
     watches: list[Watch[Any]] = field(factory=list)

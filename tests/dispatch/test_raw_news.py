@@ -21,8 +21,8 @@ NEW = {"a/1": "x", "a/2": "y"}
 class Raw(Recording):
     """Takes bytes, notes its changes, and whatever it is to do with each."""
 
-    def __init__(self, path: str = "a/", *, requires: tuple[str, ...] = ()) -> None:
-        super().__init__(path, type=bytes, requires=requires)
+    def __init__(self, path: str = "a/") -> None:
+        super().__init__(path, type=bytes)
         self.told: list[Change[Any]] = []
         self.loop: Iterator[Change[Any]] = iter(())
 
@@ -68,7 +68,7 @@ def test_G8_none_alters_what_another_is_told():
     assert [(change.key, change.value) for change in second.told] == [("a/1", b"x"), ("a/2", b"y")]
 
 
-def test_names_begin_where_each_watch_says(two: tuple[Harness, Raw, Raw]):
+def test_names_begin_where_each_watch_says():
     wide, narrow = Raw(""), Raw("a/b/")
     Harness(p=wide, q=narrow).commit({"a/b/1": "x", "a/b/2": "y"})
     assert [change.name for change in wide.told] == ["a/b/1", "a/b/2"]
