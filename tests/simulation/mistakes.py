@@ -20,7 +20,7 @@ class Mutation:
 LEDGER, CALL, LANE, BRAKE = (f"dispatch/{name}.py" for name in ("ledger", "call", "lane", "brake"))
 STANDING, INTAKE, NEWS = (f"dispatch/{name}.py" for name in ("standing", "intake", "news"))
 DISPATCHER, REPLICA, INBOX = "dispatch/dispatcher.py", "sync/replica.py", "sync/inbox.py"
-REFLECTOR, ATTEMPTS = "sync/reflector.py", "dispatch/attempts.py"
+REFLECTOR, EXPECTED, ATTEMPTS = "sync/reflector.py", "sync/expected.py", "dispatch/attempts.py"
 WATCHDOG, CONTEXTS, HOST = "dispatch/watchdog.py", "dispatch/contexts.py", "host.py"
 
 MUTATIONS = [
@@ -482,6 +482,13 @@ MUTATIONS = [
         HOST,
         "        return seen and self._thread",
         "        return self._thread",
+    ),
+    Mutation(
+        "wait-for-what-was-read-before-the-answer",
+        "G11",
+        EXPECTED,
+        "beside = since.reading or write.begun > since.begun",
+        "beside = since.reading",
     ),
     Mutation(
         "wait-ends-early",

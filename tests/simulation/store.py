@@ -386,7 +386,10 @@ class _Writer(Writer):
         if self._store.away:
             raise ConnectionLost(f"{self._store.name}: the connection was lost")
         changes = {op.key: op.value if isinstance(op, Put) else None for op in ops}
-        return self._number(self._store.commit(changes))
+        revision = self._store.commit(changes)
+        answered_after = self._store.rng.choice([0.0, 0.0, 0.1])  # seconds, in which much may be read
+        self._store.runtime.block(lambda: False, answered_after)
+        return self._number(revision)
 
     def _number(self, revision: int) -> int:
         return revision if self._store.revisions else 0
