@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from threading import get_ident
 
 from datasync_core.dispatch.counts import Counts
@@ -324,15 +325,7 @@ class Dispatcher:
             return False
         restless: set[Lane] = set()
         for lane in sorted(self._unsettled, key=in_order):
-            if lane.failed is not None or lane.missing is not None:
-                continue
-            if lane.trouble is not None:
-                quiet = lane.trouble.due is None
-            elif lane.is_held() and not lane.is_busy():
-                quiet = True
-            else:
-                quiet = lane.gate() is not None and restless.isdisjoint(lane.requires)
-            if not quiet:
+            if not _is_kept(lane, restless):
                 restless.add(lane)
         return not restless
 
@@ -349,3 +342,17 @@ class Dispatcher:
                 self._telling = None
                 if error is not None:  # no fault of its own: it would be told to the same observer
                     log.warning("%s: on_fault failed: %s", lane.name, said(error))
+
+
+def _is_kept(lane: Lane, restless: AbstractSet[Lane]) -> bool:
+    """Whether a plugin waits for what will not come by itself; ``restless``: those for which something will."""
+    if lane.failed is not None or lane.missing is not None:
+        return True
+    if lane.trouble is not None and lane.trouble.due is None:
+        return True
+    by_others = restless.isdisjoint(lane.requires)
+    if not lane.started:  # `on_start` wants no more than that what it requires has started
+        return by_others and not all(required.started for required in lane.requires)
+    if lane.is_held_at_start() or (lane.is_held() and not lane.is_busy()):
+        return True
+    return by_others and lane.gate() is not None

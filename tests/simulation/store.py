@@ -386,9 +386,11 @@ class _Writer(Writer):
         if self._store.away:
             raise ConnectionLost(f"{self._store.name}: the connection was lost")
         changes = {op.key: op.value if isinstance(op, Put) else None for op in ops}
-        revision = self._store.commit(changes)
-        answered_after = self._store.rng.choice([0.0, 0.0, 0.1])  # seconds, in which much may be read
-        self._store.runtime.block(lambda: False, answered_after)
+        store, life = self._store, self._store.life
+        revision = store.commit(changes)
+        store.runtime.block(lambda: store.life != life, store.rng.choice([0.0, 0.1, 3.0]))
+        if store.life != life:
+            raise ConnectionLost(f"{store.name}: the connection was lost before it answered")
         return self._number(revision)
 
     def _number(self, revision: int) -> int:
