@@ -202,6 +202,10 @@ class _MemorySubscription(Subscription):
     def cursor(self) -> Cursor | None:
         return None if self._position is None else Cursor(self._store.epoch, str(self._position))
 
+    @property
+    def revision(self) -> int:
+        return self._position or 0
+
     def wake(self) -> None:
         self._woken = True
         self.bell.ring()

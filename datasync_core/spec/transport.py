@@ -53,6 +53,15 @@ class Subscription(ABC):
         """Where to resume after the last batch (or the snapshot); None where the store cannot."""
         return None
 
+    @property
+    def revision(self) -> int:
+        """Once a snapshot was read: the newest revision of which it shows all, as of everything before; 0: not known.
+
+        What it does not show of later ones, `poll` tells. A host knows by it that what it wrote was read, though
+        another has deleted it since.
+        """
+        return 0
+
     @abstractmethod
     def wake(self) -> None:
         """Make a running `poll` return soon, or else the next one. Any thread, at any time."""

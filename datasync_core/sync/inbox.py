@@ -42,7 +42,7 @@ class Changes(Struct, eq=False):
     latest: dict[str, Entry | Gone] = {}
     cleared: bool = False
     revision: int = 0
-    """The newest revision among the deletes that nobody needs to be told."""
+    """The newest revision of what nobody needs to be told: such deletes, and what a snapshot showed."""
 
     def clear(self) -> None:
         """Everything is gone; what was deleted explicitly before stays so."""
@@ -101,9 +101,7 @@ class Inbox:
         with self._lock:
             tail = self._tail
             if tail is None:
-                tail = self._tail = Changes({})
-                self._segments.append(tail)
-                self._look_at = _MANY
+                tail = self._follow(Changes())
             if batch.cleared:
                 tail.clear()
             latest = tail.latest
@@ -131,10 +129,11 @@ class Inbox:
             self._append(Chunk(entries))
         self._doorbell.ring()
 
-    def complete(self) -> None:
+    def complete(self, revision: int = 0) -> None:
         """The snapshot is whole: it replaces what came before it and was not taken yet.
 
-        One that only compares does so with what came before, and replaces others that do.
+        One that only compares does so with what came before, and replaces others that do. ``revision``: all up to
+        this one was told.
         """
         with self._lock:
             if BEGIN in self._segments:
@@ -146,6 +145,8 @@ class Inbox:
                     if isinstance(segment, Changes):
                         self._forget(segment)
             self._append(COMPLETE)
+            if revision:
+                self._follow(Changes(revision=revision))
             self.completed = self.begun
             self.reading = False
         self._doorbell.ring()
@@ -220,6 +221,12 @@ class Inbox:
             if change.gone and change.key not in before and not knows(change.key):
                 changes.forget(change)
         return max(len(before), len(changes.latest))
+
+    def _follow(self, tail: Changes) -> Changes:
+        self._segments.append(tail)
+        self._tail = tail
+        self._look_at = _MANY
+        return tail
 
     def _append(self, segment: Segment) -> None:
         self._segments.append(segment)

@@ -210,7 +210,7 @@ class Reflector:
         """
         inbox = self._inbox
         inbox.begin(audit=beside is not None)
-        complete = False
+        complete, revision = False, 0
         chunks = subscription.snapshot()
         try:
             for chunk in chunks:
@@ -225,10 +225,10 @@ class Reflector:
                     )
                 inbox.chunk(chunk)
             flushed = beside is not None and self._drain(beside)
-            complete = not (self._stopping or flushed)
+            complete, revision = not (self._stopping or flushed), subscription.revision
         finally:
             if complete:
-                inbox.complete()
+                inbox.complete(revision)
             else:
                 inbox.abort()
         return complete

@@ -28,7 +28,7 @@ class Replica:
         self.revision = 0
         """The newest revision seen."""
         self.streamed = 0
-        """The newest revision that the stream told since the last snapshot: it has told all before it."""
+        """The newest revision that the last snapshot showed, or the stream told since: with all before it."""
         self.snapshots = 0
         """How many snapshots were completed, but for those of audits."""
         self.inferred: set[str] = set()

@@ -133,6 +133,10 @@ class _MappedSubscription(Subscription):
     def cursor(self) -> Cursor | None:
         return self._inner.cursor
 
+    @property
+    def revision(self) -> int:
+        return self._inner.revision
+
     def wake(self) -> None:
         self._inner.wake()
 

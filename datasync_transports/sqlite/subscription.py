@@ -102,6 +102,10 @@ class SqliteSubscription(Subscription):
             return None
         return Cursor(self._database.epoch, f"{self._position[0]}:{self._position[1]}")
 
+    @property
+    def revision(self) -> int:
+        return 0 if self._position is None else self._position[0]
+
     def wake(self) -> None:
         self._woken = True
         self._bell.set()

@@ -47,6 +47,8 @@ class ZookeeperSubscription(Subscription):
         self._dirty: dict[str, None] = {}  # nodes with events that no answer has covered yet
         self._since: set[str] = set()  # nodes with events since the last answer that was asked for
         self._moment = 0  # the newest transaction that the last answer shows
+        self._told_whole = True  # whether what was told last is the state of one moment
+        self._read_at = 0  # the transaction up to which the snapshot shows all; 0: not known
         self._heard = 0.0  # when anything came from the server
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
@@ -60,7 +62,8 @@ class ZookeeperSubscription(Subscription):
             [entry for seen in part if (entry := self._entry(seen)) is not None]
             for part in self._reader.tree(watched)
         ]
-        late, _ = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
+        late, moment = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
+        self._read_at = moment if self._told_whole else 0
         self._complete = True
         self._heard = time.monotonic()
         known = {watched.key(path) for path in late}
@@ -87,6 +90,10 @@ class ZookeeperSubscription(Subscription):
             if self._woken or time.monotonic() >= deadline:
                 self._woken = False
                 return None
+
+    @property
+    def revision(self) -> int:
+        return self._read_at
 
     def wake(self) -> None:
         self._woken = True
@@ -142,6 +149,7 @@ class ZookeeperSubscription(Subscription):
         """
         told: dict[str, Seen] = {}
         moment = self._moment
+        self._told_whole = True
         self._since.clear()
         for _ in range(_ROUNDS if self._dirty else 0):
             self._read(told, self._dirty)
@@ -155,6 +163,8 @@ class ZookeeperSubscription(Subscription):
                 break
             if len(told) + len(self._dirty) <= AT_ONCE:
                 self._dirty.update(dict.fromkeys(told))
+        else:
+            self._told_whole = not self._dirty
         top = told.get(self._watched.top)
         if top is not None and top.node is None:
             raise ConnectionLost(f"{self._place}: {self._place.root} was removed")

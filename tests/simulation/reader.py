@@ -160,8 +160,8 @@ class Reader:
             chunk(entries)
             said.append(list(entries))
 
-        def on_complete() -> None:
-            complete()
+        def on_complete(revision: int = 0) -> None:
+            complete(revision)
             said.append(Whole(self._store.begun, streamed, self._store.begun_in))
 
         def on_abort() -> None:

@@ -227,6 +227,22 @@ def test_writes_to_a_key_beside_a_snapshot_may_be_answered_in_another_order(last
     assert feed.expected.is_empty()
 
 
+def test_G11_a_put_that_another_deleted_before_a_snapshot_came_to_it_is_not_waited_for() -> None:
+    """It shows no sign of it, and no stream tells of it: only its revision says that it was read."""
+    feed = Feed()
+    feed.inbox.begin()
+    feed.wrote([Put("a/new", b"v")], 5)
+    feed.inbox.chunk([Entry("a/x", b"v", 2)])
+    feed.inbox.complete(6)
+    feed.take()
+    assert feed.expected.is_empty()
+    feed.inbox.begin()
+    feed.wrote([Put("a/new", b"v")], 7)
+    feed.inbox.complete(6)
+    feed.take()
+    assert not feed.expected.is_empty(), "written after what the snapshot shows"
+
+
 def test_a_delete_that_another_overtook_beside_a_snapshot_is_not_waited_for(feed: Feed) -> None:
     feed.inbox.begin()
     feed.wrote([Delete("a/here")], 5)

@@ -254,6 +254,30 @@ class RevisionsUndeclared(SoundSubscription):
         return entry
 
 
+SHOWN = "test_the_revision_that_a_snapshot_shows_lies_between_what_was_before_it_and_what_comes_after"
+
+
+@breaks(SHOWN)
+class SaysItShowsWhatComes(SoundSubscription):
+    @property
+    def revision(self) -> int:
+        return super().revision + 1
+
+
+@breaks(SHOWN)
+class SaysItShowsLess(SoundSubscription):
+    @property
+    def revision(self) -> int:
+        return 1
+
+
+@breaks(SHOWN, Bare)
+class ShowsARevisionUndeclared(SoundSubscription):
+    @property
+    def revision(self) -> int:
+        return self.inner.revision
+
+
 @breaks("test_a_transaction_is_never_split")
 class SplitsTransactions(SoundSubscription):
     def __init__(self, transport: Sound, paths: Sequence[str]) -> None:

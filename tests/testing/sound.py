@@ -93,6 +93,10 @@ class SoundSubscription(Subscription):
     def cursor(self) -> Cursor | None:
         return self.inner.cursor if self.can.resumable else None
 
+    @property
+    def revision(self) -> int:
+        return self.inner.revision if self.can.revisions else 0
+
     def wake(self) -> None:
         self.inner.wake()
 

@@ -72,6 +72,28 @@ class StreamChecks:
             )
 
     @holds(Rule.CAPABILITIES)
+    def test_the_revision_that_a_snapshot_shows_lies_between_what_was_before_it_and_what_comes_after(
+        self, site: Site
+    ) -> None:
+        before = site.copy().read()
+        site.put("a", doc(1))
+        site.put("b", doc(1))
+        site.delete("b")
+        site.put("a", doc(2))
+        before.follow()
+        copy = site.copy().read()
+        shown = copy.subscription.revision
+        if shown == 0:
+            return  # not known
+        require(site.can.revisions, f"revisions is not declared, but a snapshot showed {shown}; give 0")
+        last = before.entries[site.prefix + "a"].revision
+        require(shown >= last, f"a snapshot shows a write of revision {last}, but says {shown}")
+        site.put("c", doc(1))
+        copy.follow()
+        first = copy.entries[site.prefix + "c"].revision
+        require(shown < first, f"a snapshot says that it shows all up to {shown}; {first} was told after it")
+
+    @holds(Rule.CAPABILITIES)
     def test_a_transaction_is_never_split(self, site: Site) -> None:
         commit = site.committer() if site.can.transactions else None
         if commit is None:
