@@ -46,7 +46,8 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         raise origin.refusal(f'store {name} has no url: add url = "{EMBEDDED}" or such')
     written = values["url"].given
     url = _parse(name, values["url"])
-    shown_query = _shown_query(written.value)
+    template = _template(written.value)
+    shown_query = template.query if template is not None else {}
     query = dict(url.query)
     options: dict[str, object] = {}
     shown: dict[str, tuple[str, Origin]] = {}
@@ -75,7 +76,8 @@ def read_store(name: str, values: Mapping[str, Value], origin: Origin) -> tuple[
         shown[option] = (show(shown_query.get(option, REDACTED), option), written.origin)
     common = {option: options.pop(option, setting.default) for option, setting in _COMMON.items()}
     text.difference_update(common)
-    url = evolve(url, query=query)
+    hides_user = template is None or template.user != url.user
+    url = evolve(url, query=query, hides_user=hides_user)
     store = StoreSettings(
         name,
         url,
@@ -106,9 +108,9 @@ def _parse(name: str, value: Value) -> Url:
         raise given.origin.refusal(f"stores.{name}: {sentence}") from None
 
 
-def _shown_query(written: str) -> Mapping[str, str]:
-    """The query as it is written, references masked."""
+def _template(written: str) -> Url | None:
+    """The URL as it is written, references masked; None where it is one as a whole."""
     try:
-        return Url.parse(masked(written)).query
+        return Url.parse(masked(written))
     except ConfigError:
-        return {}
+        return None

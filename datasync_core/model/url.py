@@ -41,15 +41,24 @@ def without_passwords(text: str) -> str:
 
 @frozen
 class Url:
-    """A store's URL in parts; ``str()`` and ``repr()`` never show the password or a secret option."""
+    """A store's URL in parts; ``str()`` and ``repr()`` never show the password or a secret option.
+
+    ``hides_user``: nor the user, who came from ``${NAME}``; messages name `shown_user`.
+    """
 
     scheme: str
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     hosts: tuple[tuple[str, int | None], ...] = ()
     path: str = ""
     query: Mapping[str, str] = field(factory=dict, repr=False)
     base: Path | None = field(default=None, repr=False, eq=False)
+    hides_user: bool = field(default=False, repr=False, eq=False)
+
+    @property
+    def shown_user(self) -> str | None:
+        """The user as messages may name it."""
+        return REDACTED if self.user and self.hides_user else self.user
 
     @classmethod
     def parse(cls, text: str, base: Path | None = None) -> Url:
@@ -90,9 +99,9 @@ class Url:
         if known or self.hosts or self.path.startswith("/"):
             text += "//"
         if known:
-            text += (
-                quote(self.user or "", safe="") + (f":{REDACTED}" if self.password is not None else "") + "@"
-            )
+            who = self.shown_user or ""
+            text += who if self.hides_user else quote(who, safe="")
+            text += (f":{REDACTED}" if self.password is not None else "") + "@"
         text += ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts) + quote(
             self.path
         )

@@ -39,6 +39,8 @@ class Account:
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    shown: str | None = None
+    """The user as messages name it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Place:
             server = self._master(self.service, timeout)
         elif self.hosts:
             server = self.hosts[0]
-        with explained(self.where, self.account.user, partial(self._hint, server)):
+        with explained(self.where, self.account.shown, partial(self._hint, server)):
             connection = self._made(server, timeout, self.account, self.db)
             try:
                 self._begin(connection)
@@ -97,7 +99,7 @@ class Place:
             sentinel = f"{self.where}: the Sentinel {host}:{port}"
             try:
                 address = (host, port)
-                with explained(sentinel, self.sentinels.user, partial(self._hint, address)):
+                with explained(sentinel, self.sentinels.shown, partial(self._hint, address)):
                     found = self._asked(address, service, timeout / len(self.hosts))
             except AuthenticationFailed as error:
                 refusal = AuthenticationFailed(f"{error}; its own are sentinel_user= and sentinel_password=")

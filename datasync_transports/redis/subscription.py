@@ -94,7 +94,7 @@ class RedisSubscription(Subscription):
             connection = place.connect(self._liveness)
             try:
                 master = place.service is not None
-                user = place.account.user
+                user = place.account.shown
                 wire = Wire(connection, place.where, user, paths.wanted, paths.patterns, master)
                 self._opened = wire, Reader(wire, paths)
                 self._check()

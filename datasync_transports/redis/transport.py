@@ -51,7 +51,7 @@ class RedisTransport(Transport):
             raise Misconfigured(
                 f"{url}: sentinel_user and sentinel_password are for Sentinels; name their service="
             )
-        account = Account(url.user, url.password)
+        account = Account(url.user, url.password, url.shown_user)
         where = str(url)
         if url.scheme == "redis+unix":
             self._place = Place(where, socket=self._socket(service), db=db or 0, account=account)
@@ -63,7 +63,7 @@ class RedisTransport(Transport):
                 account=account,
                 tls=tls,
                 service=service,
-                sentinels=Account(sentinel_user, sentinel_password),
+                sentinels=Account(sentinel_user, sentinel_password, sentinel_user),
             )
         if self._place.db < 0:
             raise Misconfigured(f"{url}: db is the number of a database, from 0, got {self._place.db}")

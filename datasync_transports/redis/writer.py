@@ -121,7 +121,7 @@ class RedisWriter(Writer):
                 self._drop()
         if self._wire is None:
             place = self._place
-            self._wire = Wire(place.connect(self._liveness), place.where, place.account.user)
+            self._wire = Wire(place.connect(self._liveness), place.where, place.account.shown)
         return self._wire
 
     def _drop(self) -> None:

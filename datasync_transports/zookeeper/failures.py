@@ -42,13 +42,17 @@ def meaning(place: Place, error: BaseException) -> StoreError:
 
 def refused_credentials(place: Place) -> StoreError:
     """The server did not take who we say we are."""
-    user = f"user {place.url.user}" if place.url.user else "this user"
+    user = f"user {place.url.shown_user}" if place.url.shown_user else "this user"
     return AuthenticationFailed(f"{place} refuses {user}; check the name, the password and sasl=")
 
 
 def forbidden(place: Place, path: str, right: str) -> StoreError:
     """A node's ACL does not give us that right."""
-    who = f"{place.url.user} has no right to it" if place.url.user else "write zookeeper://USER:PASSWORD@HOST"
+    who = (
+        f"{place.url.shown_user} has no right to it"
+        if place.url.shown_user
+        else "write zookeeper://USER:PASSWORD@HOST"
+    )
     return AuthenticationFailed(f"{place}: the ACL of {path} forbids {right}; {who}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,32 @@ def test_a_store_that_was_never_reached_is_told_in_one_sentence(
     [line] = [line for line in check.stdout.splitlines() if line.startswith("store main:")]
     assert said in line
     assert line.count(shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("redis://${{KEY}}@127.0.0.1:{redis}/0", 5, "redis://***@"),
+        ("redis://${{KEY}}:x@127.0.0.1:{redis}/0", 5, "refused the user ***"),
+        ("${{WHOLE}}", 5, "refused the user ***"),
+        ("zookeeper://${{KEY}}:x@{zookeeper}/not/there", 5, "zookeeper://***:***@"),
+    ],
+)
+def test_a_user_that_came_by_a_reference_is_named_by_no_message(
+    zookeeper_server: ZooKeeper, redis_server: Redis, tmp_path: Path, url: str, code: int, said: str
+) -> None:
+    url = url.format(zookeeper=zookeeper_server.hosts, redis=redis_server.port)
+    (tmp_path / "datasync.toml").write_text(f'[stores]\nmain = "{url}"\n')
+    environment = {
+        **os.environ,
+        "KEY": "sesame",
+        "WHOLE": f"redis://sesame:x@127.0.0.1:{redis_server.port}/0",
+    }
+    for words in (["check", "-v"], ["get", "a", "-v"]):
+        answer = subprocess.run(
+            [*DATASYNC, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert "sesame" not in answer.stdout + answer.stderr
+        if words[0] == "check":
+            assert answer.returncode == code, answer
+            assert said in answer.stdout
