@@ -491,18 +491,11 @@ MUTATIONS = [
         "beside = since.reading",
     ),
     Mutation(
-        "wait-for-a-resync-that-is-held",
-        "G11",
-        DISPATCHER,
-        "if lane.is_held_at_start() or (lane.is_held() and not lane.is_busy()):",
-        "if lane.is_held() and not lane.is_busy():",
-    ),
-    Mutation(
         "wait-ends-early",
         "G11",
         DISPATCHER,
-        "            if not _is_kept(lane, restless):\n                restless.add(lane)\n",
-        "",
+        "                restless.add(lane)\n",
+        "                pass\n",
     ),
     Mutation(
         "wait-outlives-the-host",

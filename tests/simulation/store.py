@@ -58,6 +58,7 @@ class SimulatedStore(Transport):
         exact: bool,
         resumable: bool,
         revisions: bool,
+        says: bool,
     ) -> None:
         super().__init__(Url("simulated", path=name))
         self.capabilities = Capabilities(  # type: ignore[misc]  # a class has one, a simulation draws one
@@ -68,6 +69,8 @@ class SimulatedStore(Transport):
         self.rng = rng
         self.exact = exact
         self.revisions = revisions
+        self.says = says and revisions
+        """Whether a snapshot says up to which revision it shows all."""
         self.entries: State = {}
         self.revision = 0
         self.epoch = 0
@@ -286,7 +289,7 @@ class _Subscription(Subscription):
 
     @property
     def revision(self) -> int:
-        return self._number(self._read_at)
+        return self._read_at if self._store.says else 0
 
     def wake(self) -> None:
         self._woken = True
