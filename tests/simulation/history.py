@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from attrs import define, evolve, field
@@ -26,6 +26,8 @@ from tests.simulation.writer import Writer
 HOLD = 6.0
 HANG = 8.0
 RETRY = RetrySettings(0.5, 4.0, 3)
+LIVELOCK = 20_000
+"""Looks at the clock of a thread that never waits."""
 RAW = {"p0", "p2"}
 """Plugins that take values as bytes; who is called so is drawn."""
 
@@ -86,13 +88,32 @@ def play(seed: int, steps: int = 80) -> Report:
 
 def play_plan(plan: Plan) -> Report:
     """Play a history."""
-    with VirtualRuntime(plan.seed) as runtime:
+    with _Impatient(plan.seed) as runtime:
         history = History(plan, runtime)
         try:
             history.run()
         except Exception as error:  # a mistake anywhere is one
             history.report.violation = str(history.oracle.broken or f"{type(error).__name__}: {error}")
         return history.summary()
+
+
+class _Impatient(VirtualRuntime):
+    """Ends a history in which one thread goes on and on, and lets no other."""
+
+    _asked = 0
+
+    def monotonic(self) -> float:
+        if self._current is not None:
+            self._asked += 1
+            if self._asked > LIVELOCK:
+                raise Violation(
+                    f"livelock: {self._current.name} looks at the clock again and again, and never waits"
+                )
+        return super().monotonic()
+
+    def block(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        self._asked = 0
+        return super().block(ready, timeout)
 
 
 class History:

@@ -547,13 +547,6 @@ MUTATIONS = [
         "if True:",
     ),
     Mutation(
-        "news-of-what-came-and-went",
-        "G1",
-        REPLICA,
-        "                shelf.settle()  # what",
-        "                pass  # what",
-    ),
-    Mutation(
         "audit-alarms-always",
         "audit",
         INTAKE,
