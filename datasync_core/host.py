@@ -338,7 +338,7 @@ class Host:
         for name, feed in self._wiring.feeds.items():
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
             if name not in counted:
-                self._publishers[name].expected = feed.expected
+                self._publishers[name].wrote = feed.expected.wrote
             self._publishers[name].peek = feed.replica.shelves.peek
             report, audit = self._dispatcher.report, self.settings.host.audit
             store = self.stores[name]

@@ -187,12 +187,13 @@ class _MemorySubscription(Subscription):
     def poll(self, timeout: float) -> Batch | None:
         store = self._store
         while True:
+            before = self.revision
             with store.opened():
                 self._check()
                 batch = self._collect()
                 began = store.clock()
                 pause = min(timeout, store.deadlines[0][0] - began) if store.deadlines else timeout
-            if batch is not None or self._woken or timeout <= 0:
+            if batch is not None or self._woken or timeout <= 0 or self.revision > before:
                 self._woken = False
                 return batch
             heard = self.bell.wait(max(pause, 0.0))

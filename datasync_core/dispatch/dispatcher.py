@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from threading import get_ident
 
 from datasync_core.dispatch.counts import Counts
@@ -164,8 +163,12 @@ class Dispatcher:
                 self._counts.touch()
             if self.stopping or not (self._has_news() or (called and self._unsettled)):
                 break
-        deadline = self._deadline() if self._unsettled or self._counts is not None else None
-        self.settled = not self._unsettled or self._is_settled()
+        deadline = self._next_try() if self._unsettled else None
+        self.settled = not self._unsettled or (
+            deadline is None and self._intake.is_read() and not self._has_news()
+        )
+        if self._counts is not None:
+            deadline = self._keep_counts(self._counts, deadline)
         if self._waiters:
             self.wake_waiters()
         return deadline
@@ -238,23 +241,22 @@ class Dispatcher:
             self._counts.save(self._stock(), self.runtime.monotonic())
         self._look(self._lanes[::-1])
 
-    def _deadline(self) -> float | None:
-        """When to look again; saves the counts where it is time to."""
+    def _next_try(self) -> float | None:
+        """When something goes on by itself (monotonic seconds); None: only when something else happens."""
         since = self._began
-        deadlines = [moment for lane in self._unsettled if (moment := lane.deadline(since)) is not None]
-        if self._counts is not None:
-            deadlines += self._keep_counts(self._counts, self.runtime.monotonic())
-        return min(deadlines, default=None)
+        moments = [moment for lane in self._unsettled if (moment := lane.deadline(since)) is not None]
+        return min(moments, default=None)
 
-    def _keep_counts(self, counts: Counts, now: float) -> list[float]:
-        """Save the counts if it is time to; when it is, otherwise."""
+    def _keep_counts(self, counts: Counts, deadline: float | None) -> float | None:
+        """Save the counts if it is time to; the deadline, or when it is time, whichever is sooner."""
         moment = counts.deadline()
         if moment is None:
-            return []
+            return deadline
+        now = self.runtime.monotonic()
         if moment > now:
-            return [moment]
+            return moment if deadline is None else min(moment, deadline)
         counts.save(self._stock(), now)
-        return []
+        return deadline
 
     def _stock(self) -> dict[str, int]:
         return {lane.name: lane.stock() for lane in self._lanes if lane.succeeded and lane.plugin.watches}
@@ -319,16 +321,6 @@ class Dispatcher:
         if changed:
             self.states = {**self.states, **changed}
 
-    def _is_settled(self) -> bool:
-        """Whether nothing would go on by itself. Lanes come in DAG order, so what one requires was looked at before."""
-        if not self._intake.is_read() or self._has_news():
-            return False
-        restless: set[Lane] = set()
-        for lane in sorted(self._unsettled, key=in_order):
-            if not _is_kept(lane, restless):
-                restless.add(lane)
-        return not restless
-
     def _tell_faults(self) -> None:
         for fault in self._faults.take():  # what observers add themselves is for the next turn
             for lane in self._lanes:
@@ -342,17 +334,3 @@ class Dispatcher:
                 self._telling = None
                 if error is not None:  # no fault of its own: it would be told to the same observer
                     log.warning("%s: on_fault failed: %s", lane.name, said(error))
-
-
-def _is_kept(lane: Lane, restless: AbstractSet[Lane]) -> bool:
-    """Whether a plugin waits for what will not come by itself; ``restless``: those for which something will."""
-    if lane.failed is not None or lane.missing is not None:
-        return True
-    if lane.trouble is not None and lane.trouble.due is None:
-        return True
-    by_others = restless.isdisjoint(lane.requires)
-    if not lane.started:  # `on_start` wants no more than that what it requires has started
-        return by_others and not all(required.started for required in lane.requires)
-    if lane.is_held_at_start() or (lane.is_held() and not lane.is_busy()):
-        return True
-    return by_others and lane.gate() is not None

@@ -45,6 +45,8 @@ class Subscription(ABC):
     def poll(self, timeout: float) -> Batch | None:
         """Wait up to ``timeout`` seconds for what changed next; None where nothing did, or after `wake`.
 
+        None also, at once, where nothing under the paths changed and yet `revision` grew.
+
         Raises `ConnectionLost` where continuity cannot be proven.
         """
 
@@ -55,10 +57,10 @@ class Subscription(ABC):
 
     @property
     def revision(self) -> int:
-        """Once a snapshot was read: the newest revision of which it shows all, as of everything before; 0: not known.
+        """Up to which revision all was told, by the snapshot and the batches since. Read after each.
 
-        What it does not show of later ones, `poll` tells. A host knows by it that what it wrote was read, though
-        another has deleted it since.
+        To be given by a store that declares ``revisions``: by it a host knows that what it wrote was read, also where
+        another has changed it since. It may lag behind the newest entry that was told, and must not run ahead.
         """
         return 0
 

@@ -42,7 +42,9 @@ class Changes(Struct, eq=False):
     latest: dict[str, Entry | Gone] = {}
     cleared: bool = False
     revision: int = 0
-    """The newest revision of what nobody needs to be told: such deletes, and what a snapshot showed."""
+    """The newest revision among the deletes that nobody needs to be told."""
+    told: int = 0
+    """Up to which revision all was told, with these."""
 
     def clear(self) -> None:
         """Everything is gone; what was deleted explicitly before stays so."""
@@ -55,6 +57,7 @@ class Changes(Struct, eq=False):
             self.clear()
         self.latest.update(later.latest)
         self.revision = max(self.revision, later.revision)
+        self.told = max(self.told, later.told)
 
     def forget(self, change: Gone) -> None:
         """Nobody needs to be told of this delete."""
@@ -96,12 +99,14 @@ class Inbox:
         self.completed = 0
         """The number of the newest snapshot that is whole."""
 
-    def put(self, batch: Batch) -> None:
-        """Changes that belong together."""
+    def put(self, batch: Batch, told: int = 0) -> None:
+        """Changes that belong together; ``told``: with them the stream has told all up to this revision."""
         with self._lock:
             tail = self._tail
             if tail is None:
                 tail = self._follow(Changes())
+            if told > tail.told:
+                tail.told = told
             if batch.cleared:
                 tail.clear()
             latest = tail.latest
@@ -113,6 +118,10 @@ class Inbox:
             if len(latest) > self._look_at and (tail is not self._segments[0] or self._who_knows() is None):
                 self._look_at = max(_MANY, 2 * self._forget(tail))
         self._doorbell.ring()
+
+    def tell(self, told: int) -> None:
+        """The stream has told all up to this revision: nothing that concerns us."""
+        self.put(Batch(()), told)
 
     def begin(self, *, audit: bool = False) -> None:
         """A snapshot follows; ``audit``: of a stream that was healthy, to be compared with what it said."""
@@ -129,11 +138,11 @@ class Inbox:
             self._append(Chunk(entries))
         self._doorbell.ring()
 
-    def complete(self, revision: int = 0) -> None:
+    def complete(self, told: int = 0) -> None:
         """The snapshot is whole: it replaces what came before it and was not taken yet.
 
-        One that only compares does so with what came before, and replaces others that do. ``revision``: all up to
-        this one was told.
+        One that only compares does so with what came before, and replaces others that do. ``told``: up to which
+        revision it shows all.
         """
         with self._lock:
             if BEGIN in self._segments:
@@ -145,8 +154,8 @@ class Inbox:
                     if isinstance(segment, Changes):
                         self._forget(segment)
             self._append(COMPLETE)
-            if revision:
-                self._follow(Changes(revision=revision))
+            if told > 0:
+                self._follow(Changes(told=told))
             self.completed = self.begun
             self.reading = False
         self._doorbell.ring()

@@ -10,7 +10,6 @@ from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageE
 from datasync_core.model.keys import check_key, shown
 from datasync_core.model.runtime import Runtime
 from datasync_core.spec.transport import Writer
-from datasync_core.sync.expected import Expected
 from datasync_core.sync.store import Store
 
 
@@ -25,8 +24,8 @@ class StorePublisher:
         self._lock = runtime.lock()
         self._writer: Writer | None = None  # under the lock
         self._closed = False  # under the lock
-        self.expected: Expected | None = None
-        """Told of each commit by the thread that wrote. None: nobody waits for what is written to come back."""
+        self.wrote: Callable[[Sequence[Put | Delete], int], None] | None = None
+        """Told of each commit and its revision, by the thread that wrote."""
         self.peek: Callable[[str], Entry | None] | None = None
         """What this host has read of a key, for any thread; None: it reads nothing, and counts no revisions."""
 
@@ -50,11 +49,9 @@ class StorePublisher:
         """
         self._check(ops, expect or {})
         expected = self._in_the_store(expect or {})
-        waiting = self.expected
         with self._lock:
             if self._closed:
                 raise StoreError(f"store {self._store.name} is closed: the host has stopped")
-            since = None if waiting is None else waiting.moment()
             try:
                 if self._writer is None:
                     self._writer = self._store.writer()
@@ -66,8 +63,8 @@ class StorePublisher:
                 if isinstance(error, StoreError) or not isinstance(error, Exception):
                     raise
                 raise StoreError(f"store {self._store.name}: {type(error).__name__}: {error}") from error
-        if waiting is not None and since is not None:
-            waiting.wrote(ops, revision, since)
+        if self.wrote is not None:
+            self.wrote(ops, revision)
         return revision
 
     def close(self) -> None:

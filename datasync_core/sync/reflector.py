@@ -169,14 +169,17 @@ class Reflector:
             self.health.snapshots += 1
         self._cursor = subscription.cursor
         self._connected()
-        inbox = self._inbox
+        inbox, told = self._inbox, subscription.revision
         due = None if self._audit is None else self._runtime.monotonic() + self._audit
         while not self._stopping:
             left = POLL if due is None else due - self._runtime.monotonic()
             batch = subscription.poll(min(POLL, max(left, 0.0)))
+            told, before = subscription.revision, told
             if batch is not None:
-                inbox.put(batch)
+                inbox.put(batch, told)
                 self._cursor = subscription.cursor
+            elif told > before:
+                inbox.tell(told)
             if due is not None and left <= 0:
                 subscription = self._compare(subscription)
                 due = self._runtime.monotonic() + (self._audit or 0.0)
@@ -210,7 +213,7 @@ class Reflector:
         """
         inbox = self._inbox
         inbox.begin(audit=beside is not None)
-        complete, revision = False, 0
+        complete, told = False, 0
         chunks = subscription.snapshot()
         try:
             for chunk in chunks:
@@ -225,10 +228,13 @@ class Reflector:
                     )
                 inbox.chunk(chunk)
             flushed = beside is not None and self._drain(beside)
-            complete, revision = not (self._stopping or flushed), subscription.revision
+            told = subscription.revision
+            if type(told) is not int:
+                raise StoreError(f"its transport's revision is no number but a {type(told).__name__}")
+            complete = not (self._stopping or flushed)
         finally:
             if complete:
-                inbox.complete(revision)
+                inbox.complete(told)
             else:
                 inbox.abort()
         return complete
@@ -244,7 +250,7 @@ class Reflector:
             if batch is None or self._stopping:
                 break
             flushed = flushed or batch.cleared
-            self._inbox.put(batch)
+            self._inbox.put(batch, subscription.revision)
             self._cursor = subscription.cursor
         return flushed
 

@@ -28,7 +28,9 @@ class Replica:
         self.revision = 0
         """The newest revision seen."""
         self.streamed = 0
-        """The newest revision that the last snapshot showed, or the stream told since: with all before it."""
+        """The newest revision that the stream told since the last snapshot: it has told all before it."""
+        self.told = 0
+        """Up to which revision the store says that it told all, with the last snapshot and since. For any thread."""
         self.snapshots = 0
         """How many snapshots were completed, but for those of audits."""
         self.inferred: set[str] = set()
@@ -147,6 +149,8 @@ class Replica:
                 self._set(shelf, old, new)
         if newest > self.streamed:
             self._stream_on(newest)
+        if changes.told > self.told:
+            self.told = changes.told
 
     def _stream_on(self, newest: int) -> None:
         """The stream told of a revision for the first time."""
@@ -280,7 +284,7 @@ class Replica:
             self._auditing = False
         else:
             self.snapshots += 1
-            self.streamed = 0
+            self.streamed = self.told = 0
             self._outlived.clear()
         if self.synced:
             self._sweep(staged, self._mark)

@@ -61,12 +61,12 @@ class _Link:
             inbox.begin()
             for chunk in subscription.snapshot():
                 inbox.chunk(chunk)
-            inbox.complete()
+            inbox.complete(subscription.revision)
             return True
         batch = self._subscription.poll(0)
         if batch is None:
             return False
-        inbox.put(batch)
+        inbox.put(batch, self._subscription.revision)
         return True
 
     def lose(self) -> None:

@@ -88,10 +88,11 @@ class SqliteSubscription(Subscription):
         deadline = time.monotonic() + timeout
         while True:
             self._bell.clear()
+            before = self.revision
             with self._lock, explained(self._place.file):
                 batch = self._look(self._opened())
             remaining = deadline - time.monotonic()
-            if batch is not None or self._woken or remaining <= 0:
+            if batch is not None or self._woken or remaining <= 0 or self.revision > before:
                 self._woken = False
                 return batch
             self._bell.wait(min(remaining, _TICK))

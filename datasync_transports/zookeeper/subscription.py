@@ -47,8 +47,7 @@ class ZookeeperSubscription(Subscription):
         self._dirty: dict[str, None] = {}  # nodes with events that no answer has covered yet
         self._since: set[str] = set()  # nodes with events since the last answer that was asked for
         self._moment = 0  # the newest transaction that the last answer shows
-        self._told_whole = True  # whether what was told last is the state of one moment
-        self._read_at = 0  # the transaction up to which the snapshot shows all; 0: not known
+        self._told = 0  # the newest moment whose whole state was told
         self._heard = 0.0  # when anything came from the server
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
@@ -62,8 +61,7 @@ class ZookeeperSubscription(Subscription):
             [entry for seen in part if (entry := self._entry(seen)) is not None]
             for part in self._reader.tree(watched)
         ]
-        late, moment = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
-        self._read_at = moment if self._told_whole else 0
+        late, _ = self._catch_up()  # what changed meanwhile, for a snapshot of one moment, too
         self._complete = True
         self._heard = time.monotonic()
         known = {watched.key(path) for path in late}
@@ -80,6 +78,7 @@ class ZookeeperSubscription(Subscription):
         if timeout <= 0 and not self._dirty:
             self._beat(Sync(self._watched.top))  # what the store has by now is in the line afterwards
         deadline = time.monotonic() + timeout
+        before = self._told
         while True:
             self._collect(deadline)
             if self._dirty:
@@ -87,13 +86,13 @@ class ZookeeperSubscription(Subscription):
                 changes = list(self._changes(told, moment))
                 if changes:
                     return Batch(changes)
-            if self._woken or time.monotonic() >= deadline:
+            if self._woken or time.monotonic() >= deadline or self._told > before:
                 self._woken = False
                 return None
 
     @property
     def revision(self) -> int:
-        return self._read_at
+        return self._told
 
     def wake(self) -> None:
         self._woken = True
@@ -123,6 +122,8 @@ class ZookeeperSubscription(Subscription):
         self._heard = time.monotonic()
         if isinstance(request, Exists) and there is None:
             raise failures.no_root(self._place)
+        if self._complete and not self._dirty:
+            self._told = max(self._told, reply.zxid)
 
     def _collect(self, deadline: float) -> None:
         """Wait for events until there are some or the time is over, and take all that came."""
@@ -148,26 +149,26 @@ class ZookeeperSubscription(Subscription):
         for that are told as far as they have come.)
         """
         told: dict[str, Seen] = {}
-        moment = self._moment
-        self._told_whole = True
+        moment, whole = self._moment, not self._dirty
         self._since.clear()
         for _ in range(_ROUNDS if self._dirty else 0):
             self._read(told, self._dirty)
-            moment = self._moment
-            if not self._dirty:
+            moment, whole = self._moment, not self._dirty
+            if whole:
                 break
             left = [*self._dirty]
             self._since.clear()
             self._read(told, left)
-            if self._since.isdisjoint(left):
+            whole = self._since.isdisjoint(left)
+            if whole:
                 break
             if len(told) + len(self._dirty) <= AT_ONCE:
                 self._dirty.update(dict.fromkeys(told))
-        else:
-            self._told_whole = not self._dirty
         top = told.get(self._watched.top)
         if top is not None and top.node is None:
             raise ConnectionLost(f"{self._place}: {self._place.root} was removed")
+        if whole:
+            self._told = max(self._told, moment)
         return told, moment
 
     def _changes(self, told: dict[str, Seen], moment: int) -> Iterator[Entry | Gone]:

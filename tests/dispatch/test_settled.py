@@ -10,6 +10,7 @@ TWENTY = {f"a/{number}": "x" for number in range(20)}
 
 
 def is_settled(harness: Harness) -> bool:
+    harness.settle()
     return harness._dispatcher.is_settled()
 
 

@@ -99,6 +99,10 @@ class Following(Subscription):
     def cursor(self) -> Cursor | None:
         return Cursor(self._feed.history, str(self._position))
 
+    @property
+    def revision(self) -> int:
+        return self._position
+
     def wake(self) -> None:
         self._woken.set()
 

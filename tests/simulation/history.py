@@ -132,7 +132,6 @@ class History:
                 exact=exact,
                 resumable=rng.random() < 0.6,
                 revisions=exact or rng.random() < 0.5,
-                says=rng.random() < 0.5,
             )
             for name in (["main"] if single else ["main", "aux"])
         }

@@ -146,8 +146,8 @@ class Reader:
         said: list[Batch | Mark | Whole | list[Entry]] = []
         streamed = 0
 
-        def on_put(batch: Batch) -> None:
-            put(batch)
+        def on_put(batch: Batch, told: int = 0) -> None:
+            put(batch, told)
             said.append(Batch(list(batch.changes), batch.cleared))
 
         def on_begin(*, audit: bool = False) -> None:
@@ -160,8 +160,8 @@ class Reader:
             chunk(entries)
             said.append(list(entries))
 
-        def on_complete(revision: int = 0) -> None:
-            complete(revision)
+        def on_complete(told: int = 0) -> None:
+            complete(told)
             said.append(Whole(self._store.begun, streamed, self._store.begun_in))
 
         def on_abort() -> None:

@@ -58,7 +58,6 @@ class SimulatedStore(Transport):
         exact: bool,
         resumable: bool,
         revisions: bool,
-        says: bool,
     ) -> None:
         super().__init__(Url("simulated", path=name))
         self.capabilities = Capabilities(  # type: ignore[misc]  # a class has one, a simulation draws one
@@ -69,8 +68,6 @@ class SimulatedStore(Transport):
         self.rng = rng
         self.exact = exact
         self.revisions = revisions
-        self.says = says and revisions
-        """Whether a snapshot says up to which revision it shows all."""
         self.entries: State = {}
         self.revision = 0
         self.epoch = 0
@@ -225,7 +222,6 @@ class _Subscription(Subscription):
         self._place = 0  # how many records were delivered
         self._part = 0  # how many changes of the next record were
         self._since = 0  # where this subscription began: nothing before it is delivered again
-        self._read_at = 0
         self.reading = False
         self._following = False
         self._woken = False
@@ -236,7 +232,6 @@ class _Subscription(Subscription):
         self._break()
         self._place = self._since = store.begun = len(store.log)
         store.begun_in = store.epoch
-        self._read_at = store.revision
         self.reading = True
         listed = [
             (key, value, revision)
@@ -289,7 +284,7 @@ class _Subscription(Subscription):
 
     @property
     def revision(self) -> int:
-        return self._read_at if self._store.says else 0
+        return self._number(self._store.log[self._place - 1].revision if self._place else 0)
 
     def wake(self) -> None:
         self._woken = True

@@ -57,6 +57,10 @@ class Wrapped(Subscription):
     def cursor(self) -> Cursor | None:
         return self.inner.cursor
 
+    @property
+    def revision(self) -> int:
+        return self.inner.revision
+
     def wake(self) -> None:
         self.inner.wake()
 
