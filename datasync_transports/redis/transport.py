@@ -63,7 +63,9 @@ class RedisTransport(Transport):
                 account=account,
                 tls=tls,
                 service=service,
-                sentinels=Account(sentinel_user, sentinel_password, sentinel_user),
+                sentinels=Account(
+                    sentinel_user, sentinel_password, "<sentinel_user>" if sentinel_user else None
+                ),
             )
         if self._place.db < 0:
             raise Misconfigured(f"{url}: db is the number of a database, from 0, got {self._place.db}")

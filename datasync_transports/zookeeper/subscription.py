@@ -126,7 +126,7 @@ class ZookeeperSubscription(Subscription):
             self._told = max(self._told, reply.zxid)
 
     def _collect(self, deadline: float) -> None:
-        """Wait for events until there are some or the time is over, and take all that came."""
+        """Wait for events until there are some, the time is over or a beat was answered; take all that came."""
         session = self._session
         while not self._dirty or (len(self._dirty) < AT_ONCE and not session.is_quiet()):
             beat = self._heard + self._place.liveness / _BEATS
@@ -139,6 +139,7 @@ class ZookeeperSubscription(Subscription):
                 return
             elif now >= beat:
                 self._beat(Exists(self._watched.top, None))
+                return
 
     def _catch_up(self) -> tuple[dict[str, Seen], int]:
         """What became of the nodes with events, and when: together with what was told before, the state of one moment.

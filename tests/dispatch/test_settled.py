@@ -10,7 +10,6 @@ TWENTY = {f"a/{number}": "x" for number in range(20)}
 
 
 def is_settled(harness: Harness) -> bool:
-    harness.settle()
     return harness._dispatcher.is_settled()
 
 
@@ -70,4 +69,50 @@ def test_G11_what_a_plugin_set_aside_is_waited_for_while_it_is_tried_again():
     assert not is_settled(harness)
     plugin.fail_on.clear()
     harness.advance(100)
+    assert is_settled(harness)
+
+
+def test_G11_what_a_rejected_plugin_set_aside_before_is_waited_for():
+    """The last call was rejected as a whole; what stirs the plugin since lets go on what it had set aside."""
+    plugin = Recording()
+    harness = Harness(p=plugin)
+    plugin.fail_on["a/1"] = ValueError("in use")
+    harness.put("a/1", "x")
+    plugin.fail = [Reject("not now")]
+    harness.put("a/2", "x")
+    harness.put("a/2", b"\xff\xfe")
+    calls = len(harness.calls)
+    assert not is_settled(harness)
+    plugin.fail_on.clear()
+    harness.advance(100)
+    told = [(change.kind, change.key) for call in harness.calls[calls:] for change in call.changes]
+    assert told == [("CREATE", "a/1")]
+    assert is_settled(harness)
+
+
+def test_G11_deletes_of_a_rejected_plugin_that_wait_for_those_above_are_waited_for():
+    low, high = Recording("a/"), Recording("b/", requires=["low"])
+    harness = Harness(low=low, high=high)
+    harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})
+    low.fail = [Reject("not now")]
+    harness.delete("a/1")
+    harness.put("b/1", "y")
+    assert is_settled(harness)
+    harness.delete("a/2")
+    calls = len(harness.calls)
+    assert not is_settled(harness)
+    harness.advance(100)
+    assert [call.plugin for call in harness.calls[calls:]] == ["low", "high"]
+    assert is_settled(harness)
+
+
+def test_G11_a_plugin_that_the_brake_holds_at_first_is_not_waited_for_though_changes_are_pending():
+    plugin = Recording()
+    harness = Harness(p=plugin, expected={"p": 20})
+    plugin.fail = [ValueError("down")]
+    harness.commit(TWENTY)
+    harness.clear()
+    harness.put("a/new", "x")
+    harness.advance(100)
+    assert harness.state("p").state == "held"
     assert is_settled(harness)

@@ -68,7 +68,9 @@ def test_snapshot_stream_and_resume_are_seen_through_the_prefix() -> None:
     writer.commit([Put("a/c", b"2"), Delete("a/b")])
     transport.writer().commit([Put("foreign/a.c", b"3")])
     expected = Batch([Entry("a/c", b"2", 2), Gone("a/b", 2)])
+    assert subscription.revision == 1
     assert subscription.poll(0.0) == expected
+    assert subscription.revision == 3
     assert subscription.poll(0.0) is None
     again = store.subscribe(["a/"])
     again.resume(cursor)

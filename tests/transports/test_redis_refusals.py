@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from attrs import evolve
 
 from datasync_core.plugins.transports import make_transport
 from datasync_core.transport import (
@@ -278,6 +279,11 @@ def test_sentinels_are_told_from_servers(tmp_path: Path, redis_server: Redis) ->
                 f"Sentinel {away} cannot be reached",
             ),
             (f"{redis_server.url}?service=mymaster", Misconfigured, "is no Sentinel"),
+            (
+                f"redis://{place}?service=mymaster&sentinel_user=joe&{known}",
+                AuthenticationFailed,
+                "refused the user <sentinel_user>",  # what an option holds may be a secret
+            ),
         ):
             holds(refusal(url), kind, text)
         subscription = make_transport(
@@ -404,3 +410,19 @@ def test_check_says_it_in_one_line_and_exits_with_5(guarded: Guarded, tmp_path: 
     code, line = check(f"redis://:sesame-not@{place}")
     assert code == 5
     assert "refused the user default" in line
+
+
+@pytest.mark.parametrize("user", ["no-client", "other-keys", "nobody"])
+def test_a_user_that_came_by_a_reference_is_named_by_no_refusal(guarded: Guarded, user: str) -> None:
+    url = Url.parse(f"redis://{user}:sesame@127.0.0.1:{guarded.server.port}/0")
+    transport = make_transport(evolve(url, hides_user=True), {})
+    with pytest.raises(StoreError) as read:
+        list(transport.subscribe(["routes/"]).snapshot())
+    assert user not in str(read.value)
+    assert "user ***" in str(read.value)
+    if user != "no-client":
+        with pytest.raises(StoreError) as wrote:
+            transport.writer().commit([Put("routes/a", b"x")])
+        assert user not in str(wrote.value)
+        assert "user ***" in str(wrote.value)
+    transport.close()

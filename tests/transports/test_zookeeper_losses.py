@@ -69,8 +69,8 @@ def test_G3_a_silent_store_is_asked_and_a_quiet_one_is_not_lost(zoo: Zoo) -> Non
     subscription = zoo.subscribe("")
     read(subscription)
     began = time.monotonic()
-    assert subscription.poll(2 * LIVENESS) is None
-    assert time.monotonic() - began >= 2 * LIVENESS
+    while (left := began + 2 * LIVENESS - time.monotonic()) > 0:
+        assert subscription.poll(left) is None
     zoo.outside.put("a", b"1")
     assert subscription.poll(5.0) is not None
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from attrs import evolve
 from kazoo.security import make_digest_acl
 
-from datasync_core.transport import ConnectionLost, Misconfigured, Put, Url
+from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, Put, Url
 from datasync_transports.zookeeper import ZookeeperTransport, requests
 from tests.servers.certificates import Certificates
 from tests.servers.server import free_port
 from tests.servers.zookeeper import Ensemble, ZooKeeper
+from tests.transports.zookeepers import Zoo
 
 CHECK = [sys.executable, "-m", "datasync_core", "check"]
 EVERYTHING = """from datasync_core import Watch, hookimpl
@@ -145,6 +147,25 @@ def leader_is_alone(leader: ZooKeeper) -> None:
     """Wait until it has noticed that nobody follows it."""
     while leader.mode:
         pass
+
+
+def test_a_user_that_came_by_a_reference_is_named_by_no_refusal(zoo: Zoo, tmp_path: Path) -> None:
+    zoo.outside.put("a", b"1")
+    zoo.outside.client.set_acls(f"{zoo.outside.root}/a", [make_digest_acl("bob", "bob", all=True)])
+    eve = ZookeeperTransport(evolve(Url.parse(zoo.url.replace("://", "://eve:sesame@")), hides_user=True))
+    writer = eve.writer()
+    with pytest.raises(AuthenticationFailed, match=r"forbids WRITE; \*\*\* has no right to it") as raised:
+        writer.commit([Put("a", b"2")])
+    assert "eve" not in str(raised.value)
+    writer.close()
+    eve.close()
+    with ZooKeeper(tmp_path / "sasl", users={"bob": "secret"}) as server:
+        url = Url.parse(f"zookeeper://eve:sesame@{server.hosts}")
+        eve = ZookeeperTransport(evolve(url, hides_user=True), sasl="DIGEST-MD5")
+        with pytest.raises(AuthenticationFailed, match=r"refuses user \*\*\*; check") as raised:
+            list(eve.subscribe([""]).snapshot())
+        assert "eve" not in str(raised.value)
+        eve.close()
 
 
 def test_sasl_credentials_that_are_refused(tmp_path: Path) -> None:

@@ -73,6 +73,28 @@ class SnapshotChecks:
             copy.take(chunk)
         copy.follow()
 
+    @holds(Rule.TOLD)
+    def test_a_snapshot_does_not_claim_what_was_written_while_it_was_read(self, site: Site) -> None:
+        site.fill({f"k{i}": doc(i) for i in range(_SEVERAL)})
+        copy = site.copy()
+        chunks = iter(copy.subscription.snapshot())
+        while not copy.entries:  # a chunk may be empty
+            copy.take(next(chunks))
+        names = [next(iter(copy.entries)).removeprefix(site.prefix), "made"]
+        for name in names:
+            site.put(name, doc(-1))
+        for chunk in chunks:
+            copy.take(chunk)
+        claimed, shown = copy.subscription.revision, dict(copy.entries)
+        copy.follow()
+        for key in (site.prefix + name for name in names):
+            written = copy.entries[key].revision
+            there = key in shown and shown[key].revision >= written
+            require(
+                there or not site.can.revisions or written > claimed,
+                f"a snapshot does not show the write of revision {written} to {key}, but its revision is {claimed}",
+            )
+
     @holds(Rule.ARM)
     def test_what_is_written_between_snapshot_and_first_poll_is_not_lost(self, site: Site) -> None:
         site.fill({"a": doc(1), "b": doc(1)})

@@ -28,6 +28,7 @@ class Rule(StrEnum):
     PATHS = 'paths (a subtree where it ends in "/", "" all, a Subtree what begins with it, else one key)'
     ENTRIES = "entries (keys and values as they were written, each subscription its own)"
     STREAM = "poll (every change, and never back to an older one)"
+    TOLD = "revision (up to which all was told, and no more)"
     CURSOR = "cursor (where to resume: what was handed out, and no more)"
     CALLS = "wake and close (any thread, any time, any number of times)"
     CAPABILITIES = "capabilities (declared once, true in both directions)"
