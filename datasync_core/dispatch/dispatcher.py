@@ -164,9 +164,10 @@ class Dispatcher:
             if self.stopping or not (self._has_news() or (called and self._unsettled)):
                 break
         deadline = self._next_try() if self._unsettled else None
-        self.settled = not self._unsettled or (
-            deadline is None and self._intake.is_read() and not self._has_news()
-        )
+        if not self.stopping:  # else the last round may have left out what was due
+            self.settled = not self._unsettled or (
+                deadline is None and self._intake.is_read() and not self._has_news()
+            )
         if self._counts is not None:
             deadline = self._keep_counts(self._counts, deadline)
         if self._waiters:

@@ -222,6 +222,7 @@ class _Subscription(Subscription):
         self._place = 0  # how many records were delivered
         self._part = 0  # how many changes of the next record were
         self._since = 0  # where this subscription began: nothing before it is delivered again
+        self._read_at = 0  # the revision of its snapshot
         self.reading = False
         self._following = False
         self._woken = False
@@ -232,6 +233,7 @@ class _Subscription(Subscription):
         self._break()
         self._place = self._since = store.begun = len(store.log)
         store.begun_in = store.epoch
+        self._read_at = store.revision
         self.reading = True
         listed = [
             (key, value, revision)
@@ -284,7 +286,8 @@ class _Subscription(Subscription):
 
     @property
     def revision(self) -> int:
-        return self._number(self._store.log[self._place - 1].revision if self._place else 0)
+        moved = self._place > self._since
+        return self._number(self._store.log[self._place - 1].revision if moved else self._read_at)
 
     def wake(self) -> None:
         self._woken = True
