@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from datasync_core import Context, Event, Fault, Host, Put, Reject, Retry, Watch
 from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.runtime import RealRuntime
-from datasync_core.transport import Batch, Delete, Entry, Subscription, Writer
 from datasync_transports.memory import MemoryTransport
 
 SOON = 10.0  # seconds; reached only where something is wrong
@@ -70,35 +68,6 @@ class Slow(Notes):
         self.notes.append("changed")
 
 
-class LateAnswers(MemoryTransport):
-    """It is read after the first write, and answers that only when the reader has all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.was_written, self.was_read = threading.Event(), threading.Event()
-
-    def subscribe(self, paths: Sequence[str]) -> Subscription:
-        assert self.was_written.wait(SOON)
-        return super().subscribe(paths)
-
-    def writer(self) -> Writer:
-        return _LateWriter(self, super().writer())
-
-
-class _LateWriter(Writer):
-    def __init__(self, store: LateAnswers, inner: Writer) -> None:
-        self.store, self.inner = store, inner
-
-    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
-        revision = self.inner.commit(ops, expect=expect)
-        self.store.was_written.set()
-        assert self.store.was_read.wait(SOON)
-        return revision
-
-    def close(self) -> None:
-        self.inner.close()
-
-
 def test_a_change_reaches_the_plugin_and_wait_waits_for_it(tmp_path):
     plugin = Notes()
     with Host(f"sqlite:{tmp_path}/data.db", {"notes": plugin}) as host:
@@ -110,85 +79,6 @@ def test_a_change_reaches_the_plugin_and_wait_waits_for_it(tmp_path):
         host.publisher().put("elsewhere", "x")
         assert host.wait(SOON)
         assert plugin.values == {str(number): "x" for number in range(1, 20)}
-
-
-def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer():
-    store = LateAnswers()
-
-    class Quick(Notes):
-        @hookimpl
-        def on_resync(self, event: Event) -> None:
-            super().on_resync(event)
-            store.was_read.set()
-
-    plugin = Quick()
-    with Host(store, {"quick": plugin}) as host:
-        host.publisher().put("a/1", "x")
-        assert host.wait(SOON)
-        assert plugin.values == {"1": "x"}
-
-
-def test_G11_a_wait_ends_though_another_flushed_what_was_written():
-    """The stream tells of the flush, and of nothing before it."""
-    slow, store = Slow(), MemoryTransport()
-    with Host(store, {"slow": slow}) as host:
-        assert host.wait(SOON)
-        host.publisher().put("a/1", "x")
-        assert slow.inside.wait(SOON)
-        host.publisher().put("a/2", "x")
-        store.clear()
-        slow.go.set()
-        assert host.wait(SOON)
-
-
-class Slowly(MemoryTransport):
-    """Its snapshot waits between its chunks, of which the last is empty."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside, self.go = threading.Event(), threading.Event()
-
-    def subscribe(self, paths: Sequence[str]) -> Subscription:
-        return _SlowSubscription(self, super().subscribe(paths))
-
-
-class _SlowSubscription(Subscription):
-    def __init__(self, store: Slowly, inner: Subscription) -> None:
-        self.store, self.inner = store, inner
-
-    def snapshot(self) -> Iterator[Sequence[Entry]]:
-        self.store.inside.set()
-        assert self.store.go.wait(SOON)
-        yield from self.inner.snapshot()
-
-    def poll(self, timeout: float) -> Batch | None:
-        return self.inner.poll(timeout)
-
-    @property
-    def revision(self) -> int:
-        return self.inner.revision
-
-    def wake(self) -> None:
-        self.inner.wake()
-
-    def close(self) -> None:
-        self.inner.close()
-
-
-def test_G11_a_wait_ends_though_another_removed_what_was_written_before_the_store_was_read():
-    """The snapshot shows nothing of it; only its revision says that it was read."""
-    store, plugin = Slowly(), Notes()
-    with Host(store, {"notes": plugin}) as host:
-        assert store.inside.wait(SOON)
-        host.publisher().put("a/1", "x")
-        store.writer().commit([Delete("a/1")])
-        store.go.set()
-        assert host.wait(SOON)
-        assert plugin.values == {}
-        host.publisher().delete("a/1")
-        store.writer().commit([Put("elsewhere", b"x")])
-        host.publisher().delete("a/1")
-        assert host.wait(SOON), "of a delete of nothing the stream says nothing"
 
 
 def test_G5_start_goes_in_order_of_requirements_and_stop_in_reverse():

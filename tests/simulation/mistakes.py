@@ -254,8 +254,8 @@ MUTATIONS = [
         "transactions-divided",
         "G6",
         REFLECTOR,
-        "                inbox.put(batch)\n",
-        "                for change in batch.changes:\n                    inbox.put(type(batch)([change], batch.cleared))\n",
+        "                inbox.put(batch, told)\n",
+        "                for change in batch.changes:\n                    inbox.put(type(batch)([change], batch.cleared), told)\n",
     ),
     Mutation(
         "snapshot-shows-early",
