@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from datasync_core import Event, Host, Put, hookimpl
-from datasync_core.transport import Batch, Delete, Entry, Subscription, Writer
+from datasync_core.transport import Delete, Writer
 from datasync_transports.memory import MemoryTransport
+from tests.sync.test_reflector import Odd
 from tests.test_host import SOON, Notes, Slow
 
 
-class LateAnswers(MemoryTransport):
+class LateAnswers(Odd):
     """It is read after the first write, and answers that only when the reader has all."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(subscribe=self._wait_for_the_write)
         self.was_written, self.was_read = threading.Event(), threading.Event()
 
-    def subscribe(self, paths: Sequence[str]) -> Subscription:
+    def _wait_for_the_write(self) -> None:
         assert self.was_written.wait(SOON)
-        return super().subscribe(paths)
 
     def writer(self) -> Writer:
         return _LateWriter(self, super().writer())
@@ -69,48 +69,20 @@ def test_G11_a_wait_ends_though_another_flushed_what_was_written():
         assert host.wait(SOON)
 
 
-class Slowly(MemoryTransport):
-    """Its snapshot waits between its chunks, of which the last is empty."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside, self.go = threading.Event(), threading.Event()
-
-    def subscribe(self, paths: Sequence[str]) -> Subscription:
-        return _SlowSubscription(self, super().subscribe(paths))
-
-
-class _SlowSubscription(Subscription):
-    def __init__(self, store: Slowly, inner: Subscription) -> None:
-        self.store, self.inner = store, inner
-
-    def snapshot(self) -> Iterator[Sequence[Entry]]:
-        self.store.inside.set()
-        assert self.store.go.wait(SOON)
-        yield from self.inner.snapshot()
-
-    def poll(self, timeout: float) -> Batch | None:
-        return self.inner.poll(timeout)
-
-    @property
-    def revision(self) -> int:
-        return self.inner.revision
-
-    def wake(self) -> None:
-        self.inner.wake()
-
-    def close(self) -> None:
-        self.inner.close()
-
-
 def test_G11_a_wait_ends_though_another_removed_what_was_written_before_the_store_was_read():
     """The snapshot shows nothing of it; only its revision says that it was read."""
-    store, plugin = Slowly(), Notes()
+    inside, go, plugin = threading.Event(), threading.Event(), Notes()
+
+    def stop_there() -> None:
+        inside.set()
+        assert go.wait(SOON)
+
+    store = Odd(snapshot=stop_there)
     with Host(store, {"notes": plugin}) as host:
-        assert store.inside.wait(SOON)
+        assert inside.wait(SOON)
         host.publisher().put("a/1", "x")
         store.writer().commit([Delete("a/1")])
-        store.go.set()
+        go.set()
         assert host.wait(SOON)
         assert plugin.values == {}
         host.publisher().delete("a/1")

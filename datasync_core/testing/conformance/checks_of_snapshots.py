@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from datasync_core.model.entries import Entry
 from datasync_core.testing.conformance.rules import Rule, holds, require
-from datasync_core.testing.conformance.site import Site, doc
+from datasync_core.testing.conformance.site import Copy, Site, doc
 
 _SEVERAL = 2500  # more than one chunk
 _ONCE = 1000  # keys that are written once; not more, for a store that is read as a whole at each change
@@ -56,11 +59,7 @@ class SnapshotChecks:
 
     @holds(Rule.ARM)
     def test_what_is_written_while_a_snapshot_is_read_is_not_lost(self, site: Site) -> None:
-        site.fill({f"k{i}": doc(i) for i in range(_SEVERAL)})
-        copy = site.copy()
-        chunks = iter(copy.subscription.snapshot())
-        while not copy.entries:  # a chunk may be empty
-            copy.take(next(chunks))
+        copy, chunks = _in_the_middle(site)
         seen = next(iter(copy.entries)).removeprefix(site.prefix)
         unseen = next(
             (name for name in ("k1", f"k{_SEVERAL - 1}") if site.prefix + name not in copy.entries), "k2"
@@ -75,11 +74,7 @@ class SnapshotChecks:
 
     @holds(Rule.TOLD)
     def test_a_snapshot_does_not_claim_what_was_written_while_it_was_read(self, site: Site) -> None:
-        site.fill({f"k{i}": doc(i) for i in range(_SEVERAL)})
-        copy = site.copy()
-        chunks = iter(copy.subscription.snapshot())
-        while not copy.entries:  # a chunk may be empty
-            copy.take(next(chunks))
+        copy, chunks = _in_the_middle(site)
         names = [next(iter(copy.entries)).removeprefix(site.prefix), "made"]
         for name in names:
             site.put(name, doc(-1))
@@ -126,3 +121,13 @@ class SnapshotChecks:
                     copy.poll(0.01)
         for copy in copies:
             copy.follow()
+
+
+def _in_the_middle(site: Site) -> tuple[Copy, Iterator[Sequence[Entry]]]:
+    """A copy that has read a part of a snapshot of several chunks, and the rest."""
+    site.fill({f"k{i}": doc(i) for i in range(_SEVERAL)})
+    copy = site.copy()
+    chunks = iter(copy.subscription.snapshot())
+    while not copy.entries:  # a chunk may be empty
+        copy.take(next(chunks))
+    return copy, chunks
