@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasync_core import Context, Reject, hookimpl
+from datasync_core import Context, Event, Reject, hookimpl
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
 
@@ -116,3 +116,20 @@ def test_G11_a_plugin_that_the_brake_holds_at_first_is_not_waited_for_though_cha
     harness.advance(100)
     assert harness.state("p").state == "held"
     assert is_settled(harness)
+
+
+def test_G11_a_round_that_a_stop_cut_short_settles_nothing():
+    """It left out a plugin whose next attempt was due."""
+
+    class Stops(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            harness._dispatcher.ask_stop()
+
+    low, high = Stops("a/"), Recording("b/")
+    harness = Harness(low=low, zhigh=high)
+    high.fail = [ValueError("down")]
+    harness.put("b/1", "x")
+    harness.runtime.run(100.0)
+    harness.put("a/1", "x")
+    assert not is_settled(harness)

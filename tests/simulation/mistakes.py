@@ -505,13 +505,6 @@ MUTATIONS = [
         "self._intake.is_read()",
     ),
     Mutation(
-        "wait-ends-when-a-stop-cuts-a-round-short",
-        "G11",
-        DISPATCHER,
-        "if not self.stopping:  # else",
-        "if True:  # else",
-    ),
-    Mutation(
         "wait-outlives-the-host",
         "G11",
         HOST,
