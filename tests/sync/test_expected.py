@@ -162,6 +162,18 @@ def test_what_the_stream_told_beside_a_snapshot_that_broke_off_counts(feed: Feed
     assert feed.expected.is_empty()
 
 
+def test_what_was_told_before_and_beside_a_snapshot_that_broke_off_counts_when_it_is_joined(
+    feed: Feed,
+) -> None:
+    feed.inbox.put(Batch([Entry("a/1", b"v", 5)]), 5)
+    feed.inbox.begin(audit=True)
+    feed.inbox.put(Batch([Entry("a/2", b"v", 7)]), 7)
+    feed.inbox.abort()
+    feed.take()
+    feed.expected.wrote(PUT, 7)
+    assert feed.expected.is_empty()
+
+
 def test_what_nothing_watches_is_not_expected(feed: Feed) -> None:
     feed.expected.wrote([Put("b", b"v"), Delete("c")], 5)
     assert feed.expected.is_empty()

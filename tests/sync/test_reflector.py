@@ -543,3 +543,30 @@ def test_what_is_no_entry_in_a_snapshot_is_its_own_stores_loss() -> None:
             )
             patch.setattr(Wrapped, "snapshot", honest)
             reading.until(lambda: reading.held() == {"a": b"1"})
+
+
+def test_a_revision_that_is_no_number_is_a_loss_of_that_store() -> None:
+    class Worded(Wrapped):
+        @property
+        def revision(self) -> Any:
+            return "7"
+
+    class Wordy(Odd):
+        def subscribe(self, paths: Sequence[str]) -> Subscription:
+            return Worded(self, MemoryTransport.subscribe(self, paths))
+
+    with Reading(Wordy()) as reading:
+        reading.until(lambda: reading.faults)
+        assert reading.faults[0].text == "store main: its transport's revision is no number but a str"
+        assert reading.held() == {}
+
+
+def test_G11_what_a_stream_tells_beside_an_audit_is_told_with_its_revision() -> None:
+    transport = MemoryTransport()
+    reading = Reading(transport)
+    subscription = transport.subscribe([""])
+    assert list(subscription.snapshot()) == []
+    write(transport, a=b"1")
+    reading.reflector._drain(subscription)
+    reading.take()
+    assert reading.replica.told == 1
