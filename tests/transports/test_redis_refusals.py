@@ -416,13 +416,17 @@ def test_check_says_it_in_one_line_and_exits_with_5(guarded: Guarded, tmp_path: 
 def test_a_user_that_came_by_a_reference_is_named_by_no_refusal(guarded: Guarded, user: str) -> None:
     url = Url.parse(f"redis://{user}:sesame@127.0.0.1:{guarded.server.port}/0")
     transport = make_transport(evolve(url, hides_user=True), {})
+    subscription = transport.subscribe(["routes/"])
     with pytest.raises(StoreError) as read:
-        list(transport.subscribe(["routes/"]).snapshot())
+        list(subscription.snapshot())
+    subscription.close()
     assert user not in str(read.value)
     assert "user ***" in str(read.value)
     if user != "no-client":
+        writer = transport.writer()
         with pytest.raises(StoreError) as wrote:
-            transport.writer().commit([Put("routes/a", b"x")])
+            writer.commit([Put("routes/a", b"x")])
+        writer.close()
         assert user not in str(wrote.value)
         assert "user ***" in str(wrote.value)
     transport.close()

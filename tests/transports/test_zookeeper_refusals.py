@@ -162,9 +162,11 @@ def test_a_user_that_came_by_a_reference_is_named_by_no_refusal(zoo: Zoo, tmp_pa
     with ZooKeeper(tmp_path / "sasl", users={"bob": "secret"}) as server:
         url = Url.parse(f"zookeeper://eve:sesame@{server.hosts}")
         eve = ZookeeperTransport(evolve(url, hides_user=True), sasl="DIGEST-MD5")
+        subscription = eve.subscribe([""])
         with pytest.raises(AuthenticationFailed, match=r"refuses user \*\*\*; check") as raised:
-            list(eve.subscribe([""]).snapshot())
+            list(subscription.snapshot())
         assert "eve" not in str(raised.value)
+        subscription.close()
         eve.close()
 
 
