@@ -25,6 +25,7 @@ from datasync_core.model.errors import ConfigError, HostError, StoreError
 from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.opening import NO_STORE, make_store, open_store
 from datasync_core.ops.control import ControlSocket
+from datasync_core.ops.inspection import Inspection
 from datasync_core.ops.operations import Operations
 from datasync_core.ops.statedir import StateDir
 from datasync_core.plugins.assembly import Assembly, Wanted, assemble
@@ -145,8 +146,7 @@ class Host:
     def start(self) -> None:
         """Load what is not loaded yet and begin; returns at once.
 
-        Raises `HostError` where a host of this name runs already, `ConfigError` where the state directory cannot be
-        used.
+        Raises `HostError` where a host of this name runs already, `ConfigError` for an unusable state directory.
         """
         if self._thread is not None or self._stopped:
             raise HostError(f"host {self.name} was started already: make a new Host")
@@ -262,6 +262,10 @@ class Host:
         """Why a key is where it is (the shape of ``explain --json``)."""
         return self._operations().explain(key)
 
+    def inspect(self) -> Inspection:
+        """Return a read-only view of copies, inboxes and ledgers; for debugging and tests, not a stable interface."""
+        return self._operations().inspect()
+
     def resync(self, *plugins: str) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
@@ -334,14 +338,13 @@ class Host:
             counted,
             self._counts,
         )
-        retry = self.settings.host.retry
+        retry, audit = self.settings.host.retry, self.settings.host.audit
         for name, feed in self._wiring.feeds.items():
             backoff = Backoff(retry.first, retry.most, self._runtime.random)
             if name not in counted:
                 self._publishers[name].wrote = feed.expected.wrote
             self._publishers[name].peek = feed.replica.shelves.peek
-            report, audit = self._dispatcher.report, self.settings.host.audit
-            store = self.stores[name]
+            store, report = self.stores[name], self._dispatcher.report
             self._reflectors[name] = Reflector(
                 store, feed.paths, feed.inbox, self._runtime, report, backoff, audit
             )

@@ -128,6 +128,11 @@ class Dispatcher:
             for waiter in self._waiters:
                 waiter.ring()
 
+    def orders(self) -> int:
+        """How many commands and wishes wait for the next round."""
+        with self._lock:
+            return len(self._commands) + len(self._wishes)
+
     def is_settled(self) -> bool:
         """Whether nothing is due or pending that would go on by itself."""
         waiting = self._has_news() or not self._intake.is_empty()

@@ -119,9 +119,7 @@ class Ledger:
                     if key not in behind:
                         behind[key] = old
                     elif behind[key] is None and key not in shelf.entries and key not in self.uncertain:
-                        del behind[
-                            key
-                        ]  # came and went unseen: one that waits for ever must not collect these
+                        del behind[key]  # came and went unseen: who waits for ever must not collect these
         if self.inferred:
             self.inferred.difference_update(delta)
         if self.replica.inferred:
@@ -181,9 +179,7 @@ class Ledger:
     def has_puts(self) -> bool:
         """Whether a create or update is pending that is not set aside: what closes the gate for others."""
         aside = self.aside
-        return any(
-            entry is not None and (key not in aside or aside[key].over) for key, entry, _, _ in self.pending()
-        )
+        return any(entry and (key not in aside or aside[key].over) for key, entry, _, _ in self.pending())
 
     def has_blockers(self) -> bool:
         """Whether an update, a delete or an uncertain key is pending: what holds deletes of required plugins."""
@@ -260,6 +256,11 @@ class Ledger:
         if not self._shaken:
             return 0
         return present - len(self._fresh) + sum(get(key) is None for key in uncertain)
+
+    def remembered(self) -> int:
+        """How many keys are remembered beside the copy, each as often as it is."""
+        kept = (self.behind, self.uncertain, self.frozen, self.aside, self.inferred, self._fresh)
+        return sum(map(len, kept))
 
     def thaw_rejected(self) -> None:
         """Give rejected keys another chance: an operator asked for a resync."""

@@ -8,33 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from datasync_core.dispatch.lane import Lane
-from datasync_core.dispatch.ledger import Ice, Ledger
+from datasync_core.dispatch.ledger import Ice
 from datasync_core.dispatch.states import PluginState, StateName
-from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.entries import Entry
-from datasync_core.model.keys import covers
 from datasync_core.ops.absence import connection, next_try
-from datasync_core.spec.watch import Watch
-from datasync_core.sync.reflector import Health
+from datasync_core.ops.inspection import Inspection, KeyView, LedgerView, PluginView, StoreView
 
 
-def explain(
-    key: str,
-    wiring: Wiring,
-    health: Mapping[str, Health],
-    states: Mapping[str, PluginState],
-    now: float,
-) -> dict[str, Any]:
+def explain(key: str, inspection: Inspection, now: float) -> dict[str, Any]:
     """``{key, stores: [{name, present, revision, …}], plugins: [{plugin, what, why, …}]}``; ``now`` is monotonic."""
-    stores = [_store(name, feed, health.get(name), key, now) for name, feed in wiring.feeds.items()]
+    stores = [_store(name, store, key, now) for name, store in inspection.stores.items()]
     plugins = [
-        _plugin(lane, store, ledger, key, states.get(lane.name), now)
-        for lane in wiring.lanes.values()
-        for store, ledger in lane.ledgers.items()
-        if _watch_of(ledger, key) is not None
+        _plugin(plugin, store, ledger, view, inspection.states.get(plugin.name), now)
+        for plugin in inspection.plugins.values()
+        for store, ledger in plugin.stores.items()
+        if (view := ledger.key(key)) is not None
     ]
-    watched = sorted({watch.path for lane in wiring.lanes.values() for watch in lane.plugin.watches})
+    watched = sorted({path for plugin in inspection.plugins.values() for path in plugin.paths})
     return {"key": key, "stores": stores, "plugins": plugins, "watched": watched}
 
 
@@ -62,8 +52,8 @@ def in_words(said: Mapping[str, Any]) -> Iterator[str]:
         yield f"no plugin watches {said['key']}; watched are {paths}"
 
 
-def _store(name: str, feed: Feed, health: Health | None, key: str, now: float) -> dict[str, Any]:
-    entry = feed.replica.shelves.peek(key)
+def _store(name: str, store: StoreView, key: str, now: float) -> dict[str, Any]:
+    entry, health = store.entry(key), store.health
     said: dict[str, Any] = {"name": name, "connected": True, "reached": True, "lost": None, "retry_in": None}
     if health is not None:  # a harness has no connections
         link = connection(health, now)
@@ -76,24 +66,21 @@ def _store(name: str, feed: Feed, health: Health | None, key: str, now: float) -
 
 
 def _plugin(
-    lane: Lane, store: str, ledger: Ledger, key: str, state: PluginState | None, now: float
+    plugin: PluginView, store: str, ledger: LedgerView, view: KeyView, state: PluginState | None, now: float
 ) -> dict[str, Any]:
-    watch = _watch_of(ledger, key)
-    assert watch is not None
-    entry = ledger.replica.shelves.peek(key)
-    behind, frozen, aside = ledger.behind, ledger.frozen.get(key), ledger.aside.get(key)
-    applied = behind.get(key, entry if ledger.based else None) if frozen is None else frozen.applied
-    untold = lane.news.untold(ledger, key)
-    if key in untold:
-        applied = untold[key]
-    uncertain = key in ledger.uncertain
-    braked = lane.is_held_at_start()  # of an earlier life only counts are known: it may be any key
-    unread = not ledger.replica.synced
-    told = not (uncertain or key in untold or braked or unread) and frozen is None and _equal(entry, applied)
+    entry, applied, waiting = view.entry, view.applied, view.waiting
+    braked = plugin.is_held_at_start  # of an earlier life only counts are known: it may be any key
+    unread = not ledger.read
+    told = (
+        not (view.uncertain or view.untold or braked or unread)
+        and view.blocked is None
+        and _equal(entry, applied)
+    )
     why: list[str] = []
-    if frozen is not None:
-        what = {Ice.INVALID: "invalid", Ice.REJECTED: "rejected", Ice.HELD: "held by the brake"}[frozen.ice]
-        why.append(frozen.reason)
+    if view.blocked is not None:
+        names = {Ice.INVALID: "invalid", Ice.REJECTED: "rejected", Ice.HELD: "held by the brake"}
+        what = names[view.blocked.ice]
+        why.append(view.blocked.reason)
         why.append(_kept(applied))
     elif told:
         what = "applied" if entry is not None else "not there, and not applied"
@@ -103,35 +90,27 @@ def _plugin(
         what = "not there, and held by the brake if it was applied before"
     else:
         what = "pending" if entry is not None else "its delete is pending"
-        if uncertain:
+        if view.uncertain:
             why.append("a call that had it failed, or it was set aside: it is delivered again in any case")
-        if aside is not None:
-            why.append(
-                f"set aside: {aside.reason}; attempt {aside.attempts + 1} in {max(aside.due - now, 0):.1f} s"
-            )
+        if waiting is not None:
+            left = max(waiting.due - now, 0)
+            why.append(f"set aside: {waiting.reason}; attempt {waiting.attempts + 1} in {left:.1f} s")
     if not told and state is not None and state.state is not StateName.IN_SYNC:
-        why.append(f"{lane.name} is {state.state}: {state.reason}")
-    trouble = lane.trouble
-    if not told and trouble is not None and trouble.due is not None:
-        why.append(f"next attempt in {max(trouble.due - now, 0):.1f} s")
+        why.append(f"{plugin.name} is {state.state}: {state.reason}")
+    if not told and plugin.next_call is not None:
+        why.append(f"next attempt in {max(plugin.next_call - now, 0):.1f} s")
+    moment = plugin.next_call if plugin.call_failed else waiting.due if waiting is not None else None
     return {
-        "plugin": lane.name,
+        "plugin": plugin.name,
         "store": store,
-        "watch": watch.path,
+        "watch": view.watch.path,
         "what": what,
         "why": why,
         "state": None if state is None else str(state.state),
         "applied_revision": None if applied is None else applied.revision,
-        "uncertain": uncertain,
-        "next_attempt": _next_attempt(lane, aside.due if aside is not None else None, now),
+        "uncertain": view.uncertain,
+        "next_attempt": None if moment is None else max(moment - now, 0.0),
     }
-
-
-def _next_attempt(lane: Lane, due: float | None, now: float) -> float | None:
-    """Seconds until the next attempt, where one is planned."""
-    trouble = lane.trouble
-    moment = trouble.due if trouble is not None else due
-    return None if moment is None else max(moment - now, 0.0)
 
 
 def _kept(applied: Entry | None) -> str:
@@ -144,9 +123,3 @@ def _equal(entry: Entry | None, applied: Entry | None) -> bool:
     if entry is None or applied is None:
         return entry is applied
     return entry.value == applied.value and entry.error == applied.error
-
-
-def _watch_of(ledger: Ledger, key: str) -> Watch[Any] | None:
-    """The watch that decides for a key: the longest of the plugin's that covers it."""
-    watches = [watch for watch in ledger.shelves_of if covers(watch.path, key)]
-    return max(watches, key=lambda watch: len(watch.path), default=None)

@@ -15,6 +15,7 @@ from datasync_core.dispatch.wiring import Wiring
 from datasync_core.model.errors import UsageError
 from datasync_core.model.runtime import Runtime
 from datasync_core.ops.explain import explain
+from datasync_core.ops.inspection import Inspection
 from datasync_core.ops.status import status
 from datasync_core.plugins.problem import Problem
 from datasync_core.sync.reflector import Health, Reflector
@@ -59,7 +60,11 @@ class Operations:
 
     def explain(self, key: str) -> dict[str, Any]:
         """Why a key is where it is: store, watches, decoding, what is waited for, next attempt."""
-        return explain(key, self.wiring, self._health(), self.states(), self.runtime.monotonic())
+        return explain(key, self.inspect(), self.runtime.monotonic())
+
+    def inspect(self) -> Inspection:
+        """A read-only view of copies, inboxes and ledgers."""
+        return Inspection(self.wiring, self.dispatcher, self.reflectors)
 
     def resync(self, *plugins: str) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.

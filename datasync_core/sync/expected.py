@@ -48,6 +48,11 @@ class Expected:
             if not writes or writes[-1].begun < write.begun:
                 writes.append(write)
 
+    def remembered(self) -> int:
+        """How many writes are remembered: one stands for all before it that it makes needless."""
+        with self._lock:
+            return len(self._writes)
+
     def is_empty(self) -> bool:
         """Whether everything written is in the replica or waits in the inbox, or was overtaken there."""
         with self._lock:

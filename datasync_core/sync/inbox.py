@@ -193,6 +193,11 @@ class Inbox:
                 key for segment in self._segments if isinstance(segment, Changes) for key in segment.latest
             }
 
+    def staged(self) -> tuple[Segment, ...]:
+        """What would be taken now. Any thread."""
+        with self._lock:
+            return tuple(self._segments)
+
     def settle(self) -> None:
         """What was taken is in the replica now. The dispatcher's thread."""
         self._untold = False

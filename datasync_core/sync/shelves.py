@@ -103,6 +103,10 @@ class Shelves:
         """Whether anything watches a key; any thread may ask."""
         return key in self._exact or self._subtree(key[: key.rfind("/") + 1]) is not None
 
+    def remembered(self) -> int:
+        """How many keys and directories the memos have."""
+        return len(self.memo) + len(self._by_directory)
+
     def under(self, path: str) -> list[Shelf]:
         """The shelves whose every key ``path`` covers."""
         if not is_subtree(path):

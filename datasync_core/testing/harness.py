@@ -25,6 +25,7 @@ from datasync_core.model.entries import Delete, Put
 from datasync_core.model.errors import PluginError, StoreError
 from datasync_core.model.url import Url
 from datasync_core.ops.explain import explain, in_words
+from datasync_core.ops.inspection import Inspection
 from datasync_core.plugins.assembly import Wanted, assemble
 from datasync_core.plugins.discovery import Discovery
 from datasync_core.plugins.plugin import Plugin
@@ -190,8 +191,11 @@ class Harness:
 
     def explain(self, key: str) -> list[str]:
         """Why a key is where it is, as ``datasync-host explain`` says it."""
-        states = self._dispatcher.states
-        return list(in_words(explain(key, self._wiring, {}, states, self.runtime.monotonic())))
+        return list(in_words(explain(key, self.inspect(), self.runtime.monotonic())))
+
+    def inspect(self) -> Inspection:
+        """Return a read-only view of the copies and of where each plugin's keys stand, for tests of datasync itself."""
+        return Inspection(self._wiring, self._dispatcher)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with every retry that falls into it."""
