@@ -9,7 +9,7 @@ iterates a mapping or a set does it while no round is made (on the dispatcher's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -260,7 +260,7 @@ class Inspection:
         return self._dispatcher.states
 
     @property
-    def faults(self) -> Iterable[Fault]:
+    def faults(self) -> Sequence[Fault]:
         """The latest faults. Any thread."""
         return list(self._dispatcher.faults)
 

@@ -176,10 +176,9 @@ def new_names(gauge: Gauge, folder: Path) -> None:
         hosts.append(host)
         conclude(gauge, host)
         assert low.copy == high.copy == feed.content("a/")
-        for lane in host._wiring.lanes.values():
-            for ledger in lane.ledgers.values():
-                kept = (ledger.behind, ledger.uncertain, ledger.frozen, ledger.aside, ledger.inferred)
-                assert not any(kept), kept
+        for plugin in host.inspect().plugins.values():
+            for ledger in plugin.stores.values():
+                assert ledger.remembered == 0, plugin.name
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 10_000
 
 
@@ -224,7 +223,9 @@ def hung(gauge: Gauge, plugin: Hung, *, lose: bool = False, audit: float | None 
             plugin.go.set()
         conclude(gauge, host)
         if audit is not None or lose:
-            assert host._reflectors["main"].health.snapshots > 10
+            health = host.inspect().stores["main"].health
+            assert health is not None
+            assert health.snapshots > 10
     assert plugin.copy == feed.content("a/")
 
 

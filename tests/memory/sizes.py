@@ -91,7 +91,7 @@ def behind() -> float:
         for chunk in entries(3):
             feed.revision += 1
             yield Batch([*chunk])
-            while not host._wiring.feeds["main"].inbox.is_empty():
+            while host.inspect().stores["main"].staged:
                 host.wait_changed(0.01)
 
     sizes: list[int] = []
@@ -100,12 +100,12 @@ def behind() -> float:
     with host:
         while not sizes:
             host.wait_changed(1.0)
-        replica = host._wiring.feeds["main"].replica
-        [ledger] = host._wiring.lanes["high"].ledgers.values()
-        while len(ledger.behind) < KEYS:
+        copy = host.inspect().stores["main"]
+        ledger = host.inspect().plugins["high"].stores["main"]
+        while len(ledger.pending) < KEYS:
             host.wait_changed(0.1)
         gc.collect()
-        assert len(replica) == KEYS + 1
+        assert len(copy) == KEYS + 1
         return (resident() - sizes[0]) / KEYS
 
 

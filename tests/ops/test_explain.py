@@ -11,7 +11,7 @@ from tests.dispatch.recording import Recording
 
 
 def told(harness: Harness, key: str) -> tuple[dict[str, Any], str]:
-    said = explain(key, harness._wiring, {}, harness._dispatcher.states, harness.runtime.monotonic())
+    said = explain(key, harness.inspect(), harness.runtime.monotonic())
     return said, "\n".join(harness.explain(key))
 
 

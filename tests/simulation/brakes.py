@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from datasync_core import Host
+from datasync_core.ops.inspection import PluginView
 from tests.simulation.shadow import Shadow
 
 SHARE = 0.5
@@ -19,12 +19,12 @@ class Brakes:
 
     def __init__(
         self,
-        host: Host,
+        plugins: Mapping[str, PluginView],
         shadows: Mapping[str, Shadow],
         fail: Callable[[str, str], None],
         trace: Callable[[str, object], None],
     ) -> None:
-        self._host = host
+        self._plugins = plugins
         self._shadows = shadows
         self._fail = fail
         self._trace = trace
@@ -45,7 +45,7 @@ class Brakes:
                 shadow.braked, shadow.at_start = shadow.stock(), False
                 self._trace("brake", f"{shadow.name} {len(shadow.inferred)} of {shadow.stock()}")
         for name, shadow in self._shadows.items():
-            tripped = self._host._wiring.lanes[name].brake.tripped
+            tripped = self._plugins[name].braked
             if tripped != shadow.braked:
                 text = f"{sorted(shadow.inferred)} of {shadow.stock()} are gone without having been deleted"
                 self._fail("G10", f"the brake of {name} says {tripped}, should be {shadow.braked}: {text}")
@@ -57,10 +57,9 @@ class Brakes:
                 shadow.inferred.clear()
             shadow.holding = holding
             shadow.held = set(shadow.inferred) if holding else set()
-            lane = self._host._wiring.lanes[shadow.name]
             if (
                 shadow.failed is not None
-                and lane.resync is None
+                and self._plugins[shadow.name].resync_due is None
                 and not shadow.puts()
                 and not shadow.deletes()
             ):

@@ -403,7 +403,7 @@ class History:
         """Whether no plugin is tried again by itself."""
         assert self.host is not None
         now = self.runtime.monotonic()
-        return all(lane.deadline(now) is None for lane in self.host._wiring.lanes.values())
+        return all(plugin.next_attempt(now) is None for plugin in self.host.inspect().plugins.values())
 
     def _draw_from(self, number: int) -> None:
         """Everything that is drawn from here on, by whomever, comes from this number."""

@@ -14,10 +14,12 @@ from typing import Any
 from attrs import define, field, frozen
 
 from datasync_core import Change, Event, Host, Watch
+from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.wiring import Feed
 from datasync_core.model.errors import EventExpired
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.keys import covers
+from datasync_core.ops.inspection import Inspection
 from datasync_core.sync.inbox import Changes, Segment
 from datasync_core.sync.replica import Replica
 from datasync_core.testing import VirtualRuntime
@@ -78,6 +80,7 @@ class Oracle:
         self.waits = 0
         self.broken: Violation | None = None
         """The first violation."""
+        self.inspection: Inspection
         self.hooks: Hooks
         self.promises: Promises
         self.publications: Publications
@@ -102,7 +105,7 @@ class Oracle:
         self, host: Host, plugins: Mapping[str, Driven], expected: Mapping[str, int], hang: float | None
     ) -> None:
         """Listen to a host that has loaded and not started; ``hang``: seconds until its watchdog calls a hook so."""
-        self._host = host
+        self._host, self.inspection = host, host.inspect()
         self._round = Round()
         self._raised_in, self._reports = {}, Counter()
         self._started, self._stopped = [], []
@@ -123,15 +126,17 @@ class Oracle:
             shadow.whole = not shadow.dependents or character.whole or not character.optimised
         self.hooks = Hooks(self.runtime, host, hang, self.fail)
         self.promises = Promises(self.shadows.values(), self.fail)
-        self.publications = Publications(host, self.shadows, self.fail)
-        self._brakes = Brakes(host, self.shadows, self.fail, self.trace)
+        self.publications = Publications(self.inspection, self.shadows, self.fail)
+        self._brakes = Brakes(self.inspection.plugins, self.shadows, self.fail, self.trace)
         self._audits = {}
-        for store, feed in host._wiring.feeds.items():
+        # To listen is to replace methods: what only reads goes through `inspection`.
+        wiring, dispatcher = host._wiring, host._dispatcher
+        for store, feed in wiring.feeds.items():
             self._listen(store, feed)
-        for lane in host._wiring.lanes.values():
+        for lane in wiring.lanes.values():
             lane.stumble = self._stumbled  # type: ignore[method-assign]
-        self._listen_to_commands(host)
-        self._listen_to_answers(host)
+        self._listen_to_commands(dispatcher)
+        self._listen_to_answers(host, dispatcher)
 
     def trace(self, what: str, whom: object = "") -> None:
         """Note something for the story of a failure."""
@@ -320,8 +325,8 @@ class Oracle:
 
     def _check_picture(self, event: Event) -> None:
         for name, store in self.stores.items():
-            feed = self.host._wiring.feeds.get(name)
-            if feed is None or not feed.replica.synced:
+            copy = self.inspection.stores.get(name)
+            if copy is None or not copy.read:
                 continue
             content = self._content[name]
             if name not in self._round.content:
@@ -362,7 +367,7 @@ class Oracle:
                     self.fail("pass back", f"{name}: {min(deletes)} is deleted while for {other.name} {why}")
 
     def _overdue(self, name: str) -> bool:
-        faults = list(self.host._dispatcher.faults)
+        faults = self.inspection.faults
         now = self.runtime.time()
         return any(
             one.kind is FaultKind.DELETES_OVERDUE and one.plugin == name and one.time == now
@@ -457,15 +462,11 @@ class Oracle:
         self.promises.quiet()
         if any(self._reports.values()):
             self.fail("report", f"what was reported is not published: {+self._reports}")
-        for store, feed in host._wiring.feeds.items():
+        for store, copy in self.inspection.stores.items():
             simulated = self.stores[store]
-            if simulated.is_read() and host._reflectors[store].health.connected:
+            if simulated.is_read() and copy.health is not None and copy.health.connected:
                 held = {key: text.encode() for key, text in self._content[store].items()}
-                there = {
-                    key: value
-                    for key, value in simulated.values().items()
-                    if feed.replica.shelves.watches(key)
-                }
+                there = {key: value for key, value in simulated.values().items() if copy.watches(key)}
                 audits = self._audits[store]
                 audits.quiet()
                 if held != there:
@@ -485,15 +486,15 @@ class Oracle:
     def _excuse(self, shadow: Shadow, excuses: Mapping[str, str]) -> str | None:
         """Why a plugin is behind; fails where there is no reason."""
         name = shadow.name
-        lane = self.host._wiring.lanes[name]
+        plugin = self.inspection.plugins[name]
         waiting = [required.name for required in shadow.requires if required.name in excuses]
-        if not shadow.succeeded and lane.is_held_at_start():
+        if not shadow.succeeded and plugin.is_held_at_start:
             return "the brake holds its start"
-        if lane.attempts.moments(resync=lane.resync is not None)[-1:] > [self.runtime.monotonic()]:
+        if plugin.waits_until > self.runtime.monotonic():
             return "it has asked again and again, or its last call raised"
-        if shadow.failed is not None or not shadow.started or lane.trouble is not None:
-            left = not shadow.started or shadow.puts() or shadow.deletes() or lane.resync is not None
-            if lane.trouble is None and left and not waiting:
+        if shadow.failed is not None or not shadow.started or plugin.call_failed:
+            left = not shadow.started or shadow.puts() or shadow.deletes() or plugin.resync_due is not None
+            if not plugin.call_failed and left and not waiting:
                 self.fail("stuck", f"{name} failed ({shadow.failed!r}) and is not tried again")
             return "it failed"
         if waiting:
@@ -518,8 +519,8 @@ class Oracle:
             self.fail("stuck", f"{name}: {deletes[0]} is to be deleted, and nothing is in its way")
 
     def _check_bounds(self, shadow: Shadow) -> None:
-        for store, ledger in self.host._wiring.lanes[shadow.name].ledgers.items():
-            for key in ledger.behind:
+        for store, ledger in self.inspection.plugins[shadow.name].stores.items():
+            for key in ledger.pending:
                 full = (store, key)
                 if not any(
                     full in one for one in (shadow.content, shadow.good, shadow.rejected, shadow.maybe)
@@ -527,8 +528,8 @@ class Oracle:
                     self.fail("G9", f"{shadow.name} remembers {key}, which came and went unseen")
 
     def _check_inboxes(self) -> None:
-        for store, feed in self.host._wiring.feeds.items():
-            for one, other in pairwise(feed.inbox._segments):
+        for store, copy in self.inspection.stores.items():
+            for one, other in pairwise(copy.staged):
                 if isinstance(one, Changes) and isinstance(other, Changes):
                     self.fail("G9", f"the inbox of {store} keeps changes apart that could be one")
 
@@ -583,7 +584,7 @@ class Oracle:
             others = {key: text for key, text in shadow.content.items() if key[0] != store}
             shadow.content = {**others, **{key: text for key, (text, _) in mine(after).items()}}
             shadow.unread = not all(
-                self.host._wiring.feeds[where].replica.synced for where, _ in shadow.character.watches
+                self.inspection.stores[where].read for where, _ in shadow.character.watches
             )
             shadow.change(mine(before), mine(after), set(mine(dict.fromkeys(reader.explicit))))
             written = set() if self.stores[store].revisions else reader.written
@@ -594,8 +595,7 @@ class Oracle:
         """The core made a mistake in a plugin's turn."""
         self.fail("crash", f"{type(error).__name__}: {error}")
 
-    def _listen_to_commands(self, host: Host) -> None:
-        dispatcher = host._dispatcher
+    def _listen_to_commands(self, dispatcher: Dispatcher) -> None:
         fault, request = dispatcher.fault, dispatcher.request
         release, resync, brake = dispatcher.release, dispatcher.resync, dispatcher._brake
 
@@ -634,9 +634,8 @@ class Oracle:
         dispatcher.resync = on_resync  # type: ignore[method-assign]
         dispatcher._brake = on_brake  # type: ignore[method-assign]
 
-    def _listen_to_answers(self, host: Host) -> None:
+    def _listen_to_answers(self, host: Host, dispatcher: Dispatcher) -> None:
         """Hear what the host says to people and to who waits."""
-        dispatcher = host._dispatcher
         report, settled = dispatcher.report, host._is_settled
 
         def on_report(fault: Fault) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, field
 
-from datasync_core import Host
 from datasync_core.model.keys import covers
+from datasync_core.ops.inspection import Inspection
 from tests.simulation.shadow import Shadow
 from tests.simulation.store import SimulatedStore
 
@@ -38,8 +38,10 @@ class Publication:
 class Publications:
     """Those of one life of the host. ``fail`` takes a guarantee and what breaks it."""
 
-    def __init__(self, host: Host, shadows: Mapping[str, Shadow], fail: Callable[[str, str], None]) -> None:
-        self._host = host
+    def __init__(
+        self, inspection: Inspection, shadows: Mapping[str, Shadow], fail: Callable[[str, str], None]
+    ) -> None:
+        self._inspection = inspection
         self._shadows = shadows
         self._fail = fail
         self._waiting: dict[object, Publication] = {}
@@ -81,7 +83,7 @@ class Publications:
     def answered(self, writer: object, answer: bool, *, seconds: float | None, took: float) -> None:
         """A wait ends."""
         del self._waiting[writer]
-        if not answer and not self._host._dispatcher.stopping and (seconds is None or took < seconds - 1e-6):
+        if not answer and not self._inspection.stopping and (seconds is None or took < seconds - 1e-6):
             self._fail("G11", f"a wait gives up after {took:g} of {seconds} s")
         if seconds is not None and took > seconds + 1e-6:
             self._fail("G11", f"a wait takes {took:g} of {seconds} s")
@@ -93,10 +95,8 @@ class Publications:
 
     def _waits(self, shadow: Shadow) -> bool:
         """Whether a plugin, or one that it requires, waits for what will not come by itself, and is named so."""
-        lane = self._host._wiring.lanes[shadow.name]
+        plugin = self._inspection.plugins[shadow.name]
         named = (
-            lane.failed is not None
-            or lane.is_held()
-            or (lane.trouble is not None and lane.trouble.due is None)
+            plugin.failed is not None or plugin.is_held or (plugin.call_failed and plugin.next_call is None)
         )
         return named or any(self._waits(one) for one in shadow.requires)
