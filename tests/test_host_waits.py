@@ -40,7 +40,7 @@ class _LateWriter(Writer):
         self.inner.close()
 
 
-def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer():
+def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer() -> None:
     store = LateAnswers()
 
     class Quick(Notes):
@@ -56,7 +56,7 @@ def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer():
         assert plugin.values == {"1": "x"}
 
 
-def test_G11_a_wait_ends_though_another_flushed_what_was_written():
+def test_G11_a_wait_ends_though_another_flushed_what_was_written() -> None:
     """The stream tells of the flush, and of nothing before it."""
     slow, store = Slow(), MemoryTransport()
     with Host(store, {"slow": slow}) as host:
@@ -69,7 +69,7 @@ def test_G11_a_wait_ends_though_another_flushed_what_was_written():
         assert host.wait(SOON)
 
 
-def test_G11_a_wait_ends_though_another_removed_what_was_written_before_the_store_was_read():
+def test_G11_a_wait_ends_though_another_removed_what_was_written_before_the_store_was_read() -> None:
     """The snapshot shows nothing of it; only its revision says that it was read."""
     inside, go, plugin = threading.Event(), threading.Event(), Notes()
 

@@ -92,7 +92,7 @@ def test_the_key_that_was_last_handed_out_is_remembered() -> None:
     view, event = make()
     view.applied[ROUTES] = {"routes/gone": b"9"}
     assert event.handed is None
-    seen = []
+    seen: list[str | None] = []
     for change in event.changes(ROUTES):
         seen.append(event.handed)
         assert event.handed == change.key

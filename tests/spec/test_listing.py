@@ -282,7 +282,8 @@ def test_G10_a_listing_that_becomes_empty_is_held() -> None:
         def on_resync(self, event: Event) -> None:
             self.count = len(event[self.WATCH])
 
-    made = directory(**{f"key{number}": b"1" for number in range(20)})
+    made = directory()
+    made.held = {f"key{number}": b"1" for number in range(20)}
     plugin = Notes()
     with Host(made, {"notes": plugin}) as host:
         assert host.wait(10)

@@ -70,7 +70,8 @@ def test_a_name_that_is_not_there_is_a_key_error(name: str) -> None:
 
 def test_what_is_no_text_is_no_name() -> None:
     _, event = make([ROUTES])
-    assert 3 not in event[ROUTES]
+    name: object = 3
+    assert name not in event[ROUTES]
 
 
 def test_items_and_values_take_one_pass_without_looking_up() -> None:

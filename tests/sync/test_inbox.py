@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -326,12 +326,13 @@ def test_G10_a_delete_behind_a_snapshot_that_is_replaced_counts_whatever_its_rev
 def test_G2_a_delete_beside_a_snapshot_is_told_though_only_that_has_the_key(inbox: Inbox) -> None:
     replica = Replica([""])
     inbox.knows = replica.knows
-    for step in (
+    steps: list[Callable[[], object]] = [
         inbox.begin,
         inbox.complete,
         lambda: inbox.begin(audit=True),
         lambda: inbox.chunk([Entry("a", b"1", 1)]),
-    ):
+    ]
+    for step in steps:
         step()
         replica.apply(inbox.take())
         inbox.settle()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -165,7 +166,7 @@ STEP = st.one_of(
 @settings(max_examples=400)
 @given(st.lists(STEP, min_size=6, max_size=25), st.booleans())
 def test_G1_whatever_the_inbox_gives_the_replica_is_what_the_store_held(
-    steps: list[tuple], counts: bool
+    steps: list[tuple[Any, ...]], counts: bool
 ) -> None:
     """Batches, flushes and snapshots, whole and broken off, taken at any moment, against plain dicts."""
     model = Model(counts)
@@ -178,11 +179,11 @@ def test_G1_whatever_the_inbox_gives_the_replica_is_what_the_store_held(
 
 def test_nothing_is_shown_before_a_snapshot_was_whole() -> None:
     replica = Replica([""])
-    assert not replica.synced
+    synced = [replica.synced]
     replica.apply([BEGIN, Chunk([Entry("a", b"1", 1)])])
-    assert not replica.synced
+    synced.append(replica.synced)
     replica.apply([COMPLETE])
-    assert replica.synced
+    assert [*synced, replica.synced] == [False, False, True]
     assert replica.snapshots == 1
     assert held(replica) == {"a": b"1"}
 
@@ -387,7 +388,7 @@ def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
 
 
 def test_W8_a_replica_is_no_larger_than_a_plain_dict() -> None:
-    def measured(build) -> int:
+    def measured(build: Callable[[], Sized]) -> int:
         tracemalloc.start()
         try:
             kept = build()
@@ -429,7 +430,7 @@ def test_G10_a_key_that_came_back_and_was_deleted_unseen_was_deleted_explicitly(
 
 def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_snapshot() -> None:
     replica = replica_of(Entry("a", b"1", 1))
-    audit = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
+    audit: list[Segment] = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     replica.apply(
         [*snapshot(Entry("a", b"1", 1)), *audit, BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     )

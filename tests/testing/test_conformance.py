@@ -32,11 +32,11 @@ class Kept(TransportConformance):
 
     @pytest.fixture
     def outside(self, world: World) -> OutsideStore:
-        self.world = world
+        self.store = world
         return world.outside()
 
     def connect(self, outside: OutsideStore) -> Transport:
-        return self.transport_class(self.world)
+        return self.transport_class(self.store)
 
 
 class TestAllCapabilities(Kept):
@@ -63,7 +63,7 @@ class TestLeastOutside(Kept):
 
     @pytest.fixture
     def outside(self, world: World) -> OutsideStore:
-        self.world = world
+        self.store = world
         whole = world.outside()
         return OutsideStore(whole.url, whole.put, whole.delete)
 

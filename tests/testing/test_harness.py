@@ -71,6 +71,7 @@ class Mirror:
     @hookimpl
     def on_resync(self, event: Event) -> None:
         for key, value in event.values.items():
+            assert isinstance(key, str), "it watches one store"
             self.publisher.put(key, value)
 
 
@@ -360,7 +361,7 @@ def test_what_a_host_would_refuse_is_refused() -> None:
         Harness(far=far())
 
 
-def test_undelivered_names_what_a_plugin_is_not_told_and_why():
+def test_undelivered_names_what_a_plugin_is_not_told_and_why() -> None:
     class Picky:
         WATCH = Watch("a/", str)
         watches = [WATCH]
