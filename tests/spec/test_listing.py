@@ -147,7 +147,7 @@ def test_a_subclass_has_a_default_interval_and_the_url_another() -> None:
         interval = 60.0
 
     assert Slow(Url("slow")).interval == 60.0
-    assert Slow(Url("slow"), **arguments(Slow, {"interval": "5"}, {"interval"}, {"url"})).interval == 5.0  # type: ignore[arg-type]
+    assert Slow(Url("slow"), **arguments(Slow, {"interval": "5"}, {"interval"}, {"url"})).interval == 5.0  # type: ignore[arg-type]  # arguments as read from a URL
     assert Directory(Url("directory")).interval == 1.0
 
 

@@ -143,7 +143,9 @@ USES: dict[str, Callable[[Mapping[Any, Any]], object]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("path", ["a", "everything"])
-def test_a_mapping_that_was_kept_is_over_when_the_hook_returns(use: Any, path: str) -> None:
+def test_a_mapping_that_was_kept_is_over_when_the_hook_returns(
+    use: Callable[[Mapping[Any, Any]], object], path: str
+) -> None:
     _, event = make([ALL], {"a": b"1"})
     values = event[ALL] if path == "a" else event.values
     use(values)

@@ -168,7 +168,7 @@ def test_a_publisher_opens_nothing_until_it_writes(transport: Opened, publisher:
         ([Put("", b"1")], UsageError, "a key is empty; give one like routes/10.0.0.0"),
         ([Delete("/a")], UsageError, "key '/a' starts or ends with a slash; write 'a'"),
         ([Put("a", b"1"), Delete("a")], UsageError, "key 'a' is written twice in one transaction"),
-        ([Put("a", "text")], UsageError, "the value of 'a' is bytes, got str"),  # type: ignore[arg-type]
+        ([Put("a", "text")], UsageError, "the value of 'a' is bytes, got str"),  # type: ignore[arg-type]  # wrong on purpose
         ([Put("a", b"1", 0.0)], UsageError, "ttl of 'a' is a number of seconds above 0, got 0.0"),
         ([Put("a", b"1", -1.0)], UsageError, "ttl of 'a' is a number of seconds above 0, got -1.0"),
         ([Put("a", b"1", float("nan"))], UsageError, "ttl of 'a' is a number of seconds above 0, got nan"),
@@ -213,7 +213,9 @@ def test_a_key_that_is_expected_is_checked_too(publisher: StorePublisher) -> Non
         ),
     ],
 )
-def test_what_a_store_cannot_do_is_unsupported(ops: Any, expect: Any, sentence: str) -> None:
+def test_what_a_store_cannot_do_is_unsupported(
+    ops: list[Put | Delete], expect: dict[str, int] | None, sentence: str
+) -> None:
     class Weak(MemoryTransport):
         capabilities = Capabilities(key_bytes=14)
 

@@ -418,7 +418,7 @@ def test_it_stops_at_once_while_it_backs_off() -> None:
         stops_at_once(reading)
 
 
-def test_it_stops_at_once_while_it_polls(monkeypatch: Any) -> None:
+def test_it_stops_at_once_while_it_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflector, "POLL", 600.0)
     transport = Odd()
     with Reading(transport) as reading:
@@ -450,7 +450,7 @@ def test_it_stops_at_once_while_it_reads_a_long_snapshot() -> None:
         assert len(reading.replica) == 0, "what broke off is forgotten"
 
 
-def test_a_wait_for_a_lost_store_is_told_and_ended_by_who_hurries(caplog: Any) -> None:
+def test_a_wait_for_a_lost_store_is_told_and_ended_by_who_hurries(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "datasync")
     transport = MemoryTransport()
     transport.lose()

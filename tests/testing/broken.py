@@ -33,7 +33,7 @@ def breaks(check: str, of: type[Sound] = Sound) -> Callable[[Part], Part]:
     """Say which check finds the defect, and in a transport of which capabilities."""
 
     def mark(part: Part) -> Part:
-        part.found_by, part.of = check, of  # type: ignore[attr-defined]
+        part.found_by, part.of = check, of  # type: ignore[attr-defined]  # read by the tests of the suite
         return part
 
     return mark
