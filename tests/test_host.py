@@ -308,7 +308,9 @@ def test_on_start_is_retried_and_comes_before_the_first_resync() -> None:
     assert plugin.notes == ["start", "start", "start", "resync ", "stop "]
 
 
-def test_on_start_that_rejects_fails_the_plugin_and_those_that_require_it_wait() -> None:
+def test_a_reject_in_on_start_fails_the_plugin() -> None:
+    """The plugins that require it wait, and none of their hooks is called."""
+
     class Refuses(Notes):
         @hookimpl
         def on_start(self, context: Context) -> None:
@@ -543,7 +545,8 @@ def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore() -> N
     assert plugin.notes.count("resync ") == 1
 
 
-def test_what_a_plugin_reports_stops_the_plugins_where_the_policy_is_to_restart() -> None:
+def test_a_reported_fault_stops_the_plugins_with_policy_restart() -> None:
+    """The host asks for a restart, calls `on_stop`, and does no resync."""
     plugin = Notes()
     with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="restart")) as host:
         assert host.wait(SOON)
@@ -554,7 +557,8 @@ def test_what_a_plugin_reports_stops_the_plugins_where_the_policy_is_to_restart(
     assert plugin.notes.count("resync ") == 1
 
 
-def test_a_storm_of_requests_from_a_thread_starves_nobody_and_lets_the_host_stop() -> None:
+def test_endless_resync_requests_from_threads_starve_no_plugin() -> None:
+    """Other plugins are still told of changes, the queue of commands stays short, and the host can stop."""
     storm, sibling = Notes(), Notes()
     over = threading.Event()
 

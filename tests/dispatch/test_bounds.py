@@ -21,7 +21,8 @@ def exceptions(harness: Harness, plugin: str) -> int:
     )
 
 
-def test_G9_a_plugin_that_waits_for_ever_does_not_collect_keys_that_came_and_went() -> None:
+def test_G9_a_plugin_that_waits_forever_keeps_no_deleted_keys() -> None:
+    """Keys that were created and deleted while the plugin waits are not remembered."""
     low = Recording("low")
     harness = Harness(low=low, high=Recording("a/", requires=["low"]))
     harness.put("a/stays", "x")
@@ -32,7 +33,8 @@ def test_G9_a_plugin_that_waits_for_ever_does_not_collect_keys_that_came_and_wen
     assert exceptions(harness, "high") <= 3
 
 
-def test_G9_a_plugin_that_always_fails_remembers_a_bounded_number_of_keys_that_are_gone() -> None:
+def test_G9_a_failing_plugin_remembers_a_bounded_number_of_deleted_keys() -> None:
+    """The bound holds while every call of the plugin fails."""
     plugin = Recording("a/")
     harness = Harness(patience=Patience(first=1, most=1), p=plugin)
     for start in range(0, 3 * LEFTOVERS, 2000):
@@ -62,7 +64,8 @@ def test_G9_leftovers_beyond_the_bound_are_said() -> None:
     assert any("may be left over" in fault for fault in harness.faults())
 
 
-def test_G9_a_plugin_that_rejects_every_delete_remembers_a_bounded_number_of_keys() -> None:
+def test_G9_rejected_deletes_are_remembered_up_to_a_bound() -> None:
+    """The plugin rejects every delete; the oldest keys are forgotten first, and a fault says so."""
     plugin = Recording("a/")
     harness = Harness(p=plugin)
     names: list[str] = []

@@ -87,7 +87,8 @@ def test_G10_an_explicit_delete_ends_the_hold_of_its_key() -> None:
     assert harness.state("p").state == "held"
 
 
-def test_G10_it_lets_go_by_itself_when_the_content_recovers_and_not_half_way() -> None:
+def test_G10_the_brake_releases_when_the_content_recovers() -> None:
+    """It releases when so few keys are missing that it would not have held them, and not before."""
     harness = Harness(p=Recording())
     harness.commit({f"a/{number}": "x" for number in range(60)})
     harness.clear()
@@ -161,7 +162,8 @@ def test_G10_after_a_restart_a_release_lets_the_first_resync_go() -> None:
     assert harness.in_sync()
 
 
-def test_G10_after_a_restart_what_a_braked_plugin_requires_is_not_called_either() -> None:
+def test_G10_after_a_restart_what_a_held_plugin_requires_is_held_too() -> None:
+    """The required plugin is not called until the plugin that requires it is released."""
     harness = Harness(
         low=Recording("a/"),
         high=Recording("b/", requires=["low"]),
@@ -230,7 +232,8 @@ def test_G10_the_brake_of_one_plugin_holds_nobody_else() -> None:
     assert deletes(harness, "many") == 0
 
 
-def test_G10_a_release_before_the_first_resync_covers_what_was_shown_and_no_more() -> None:
+def test_G10_a_release_before_the_first_resync_covers_what_was_shown() -> None:
+    """It covers no more: keys that vanish after the release are held again."""
     low, high = Recording("c/"), Recording("a/", requires=["low"])
     low.fail = [ValueError("not yet")] * 1000
     harness = Harness(low=low, high=high, paused=True, expected={"high": 60})

@@ -81,7 +81,8 @@ def test_G6_a_leaf_gets_a_transaction_in_one_call_deletes_first() -> None:
     ]
 
 
-def test_G6_a_required_plugin_gets_two_calls_and_keeps_the_key_until_its_delete() -> None:
+def test_G6_a_required_plugin_gets_two_calls() -> None:
+    """Creates and updates come first, deletes second; a key stays in the mapping until its delete."""
     harness = Harness(low=Recording("a/"), high=Recording("b/", requires=["low"]))
     harness.commit({"a/1": "x", "a/2": "x"})
     harness.calls.clear()

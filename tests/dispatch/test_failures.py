@@ -154,7 +154,8 @@ def test_a_requirement_that_applies_something_ends_the_wait_of_a_key() -> None:
     assert harness.in_sync()
 
 
-def test_a_rejected_key_waits_for_its_next_change_and_keeps_the_last_good_value() -> None:
+def test_a_rejected_key_waits_for_its_next_change() -> None:
+    """Until then the mappings show the value that was applied last."""
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     harness.put("a/1", "good")
@@ -266,7 +267,8 @@ def test_deletes_go_when_those_above_have_let_go() -> None:
     assert harness.in_sync()
 
 
-def test_a_resync_of_a_required_plugin_withholds_removals_for_the_pass_back() -> None:
+def test_a_resync_of_a_required_plugin_leaves_removals_to_the_pass_back() -> None:
+    """The removed key stays in the mapping of the resync, and its delete follows in the same round."""
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})

@@ -36,7 +36,8 @@ def deletes(harness: Harness, plugin: str) -> list[tuple[str, str, object, objec
     ]
 
 
-def test_G7_a_key_that_a_failed_resync_handed_out_and_the_next_rejected_is_deleted_when_it_goes() -> None:
+def test_G7_a_key_of_a_failed_resync_that_was_rejected_is_deleted() -> None:
+    """The failed resync handed the key out, the next one rejects it; its later delete is told."""
     plugin = Recording()
     plugin.fail = [ValueError("half way")]
     plugin.fail_on = {}
@@ -50,9 +51,8 @@ def test_G7_a_key_that_a_failed_resync_handed_out_and_the_next_rejected_is_delet
     assert deletes(harness, "p") == [("DELETE", "a/1", None, None)]
 
 
-def test_G1_a_key_rejected_at_the_first_resync_may_be_left_from_an_earlier_life_and_is_deleted_when_it_goes() -> (
-    None
-):
+def test_G1_a_key_rejected_at_the_first_resync_is_deleted_when_it_goes() -> None:
+    """The driven system may still have the key from an earlier run of the host."""
     plugin = Recording()
     plugin.fail_on = {"a/1": Reject("never")}
     harness = Harness(paused=True, p=plugin)
@@ -99,7 +99,8 @@ def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered() -> None
     assert len(ledger.behind) == len(ledger._fresh) == 0
 
 
-def test_what_is_deleted_in_the_pass_back_may_be_what_was_in_the_way_of_a_create() -> None:
+def test_a_create_that_conflicts_with_a_later_delete_succeeds_on_retry() -> None:
+    """The delete comes in the pass back and removes what made the create fail."""
     plugin = Unique("a/")
     harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
     harness.put("a/1", "address")
@@ -138,7 +139,8 @@ def test_the_wait_goes_on_where_deletes_succeed_after_a_create_that_raised() -> 
     assert harness.state("p").state == "retrying"
 
 
-def test_the_gate_stays_closed_while_a_plugin_that_raised_reject_waits_at_a_gate_of_its_own() -> None:
+def test_the_gate_stays_closed_while_a_rejected_plugin_waits() -> None:
+    """A plugin that raised Reject and now waits for its own requirement keeps its dependents waiting."""
     low, middle, top = (
         Recording("a/"),
         Recording("b/", requires=["low"]),

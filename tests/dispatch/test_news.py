@@ -257,7 +257,8 @@ def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys: list
         raise ValueError("too late to set this key aside")
 
 
-def test_a_gate_that_closes_within_the_round_keeps_the_dependent_from_being_told() -> None:
+def test_a_gate_that_closes_within_the_round_holds_the_dependent() -> None:
+    """The dependent is told only after the plugin that it requires succeeded."""
     low = Recording("low/")
     harness = Harness(patience=TRY_SOON, low=low, high=Recording("high/", requires=["low"]))
     harness.commit({"low/1": "x", "high/1": "x"})

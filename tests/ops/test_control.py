@@ -92,9 +92,10 @@ def test_a_release_says_how_many_removals_it_covers(tmp_path: Path) -> None:
         assert ask(tmp_path, {"command": "status"})["plugins"][0]["state"] == "in_sync"
 
 
-def test_a_release_at_the_start_says_how_many_keys_there_are_fewer_than_in_an_earlier_life(
+def test_a_release_at_the_start_returns_how_many_keys_are_missing(
     tmp_path: Path,
 ) -> None:
+    """The number is how many keys fewer there are than in the earlier run of the host."""
     with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
         host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
         assert host.wait(SOON)
@@ -142,7 +143,8 @@ def connect(folder: Path) -> socket.socket:
     return client
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting_and_no_host_from_its_end(tmp_path: Path) -> None:
+def test_a_silent_client_delays_neither_other_clients_nor_the_stop(tmp_path: Path) -> None:
+    """A client that connects and sends nothing does not delay other requests or the stop of the host."""
     with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
         with closing(connect(tmp_path)) as silent:
             began = time.monotonic()
@@ -169,9 +171,10 @@ def test_a_client_that_dawdles_is_sent_away_in_time(tmp_path: Path, monkeypatch:
         pytest.fail("it was never sent away")
 
 
-def test_an_answer_that_is_read_slowly_arrives_whole_and_the_next_client_is_served_meanwhile(
+def test_an_answer_that_is_read_slowly_arrives_whole(
     tmp_path: Path,
 ) -> None:
+    """The next client is served while the first one still reads."""
     with Host("memory:", {"p": Applies()}, name="n" * 3_000_000, state_dir=tmp_path):
         with closing(connect(tmp_path)) as slow:
             slow.sendall(b'{"command": "status"}\n')
@@ -188,9 +191,10 @@ def test_of_too_many_clients_the_oldest_makes_room(host: Host, tmp_path: Path) -
         assert clients[0].recv(1) == b""
 
 
-def test_a_socket_that_cannot_be_opened_is_a_matter_of_configuration_and_nothing_is_left(
+def test_a_socket_that_cannot_be_opened_is_a_config_error(
     tmp_path: Path,
 ) -> None:
+    """The failed start leaves nothing behind, so the next start succeeds."""
     (tmp_path / "control").mkdir()
     plugin = Applies()
     with pytest.raises(ConfigError, match=f"the state directory {tmp_path} cannot be used"):

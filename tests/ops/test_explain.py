@@ -72,7 +72,8 @@ def test_G8_an_invalid_key_says_which_value_the_plugin_keeps() -> None:
     assert "the plugin keeps what it applied last: revision 1 (4 bytes)" in told(harness, "a/1")[1]
 
 
-def test_an_invalid_key_whose_delete_was_applied_is_not_said_to_have_never_been() -> None:
+def test_an_invalid_key_whose_delete_was_applied_has_no_applied_value() -> None:
+    """The text does not say that the key was never applied."""
     harness = Harness(p=Recording())
     harness.put("a/1", "good")
     harness.delete("a/1")
@@ -84,7 +85,8 @@ def test_an_invalid_key_whose_delete_was_applied_is_not_said_to_have_never_been(
     )
 
 
-def test_G10_a_brake_that_holds_the_start_is_said_of_keys_that_are_there_and_of_those_that_are_gone() -> None:
+def test_G10_a_brake_that_holds_the_start_is_explained() -> None:
+    """Explain names the brake for keys that the store has and for keys that it no longer has."""
     harness = Harness(p=Recording(), expected={"p": 40}, paused=True)
     harness.commit({f"a/{number}": "x" for number in range(2)})
     held = "p is held: the store has 2 of 40 keys; to go on with these: datasync-host release p"

@@ -301,9 +301,10 @@ def counting() -> tuple[Comparing, StorePublisher, dict[str, Entry]]:
     return transport, publisher, read
 
 
-def test_a_revision_that_the_host_counted_stands_for_the_value_that_it_read(
+def test_a_revision_that_the_host_counted_stands_for_its_value(
     counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
 ) -> None:
+    """A write that expects such a revision is compared by the value that the host read with it."""
     transport, publisher, read = counting
     publisher.put("a", b"1", expect=0)
     read["a"] = Entry("a", b"1", 7)
@@ -320,9 +321,10 @@ def test_a_revision_that_the_host_counted_stands_for_the_value_that_it_read(
     assert transport.entries == {}
 
 
-def test_a_revision_that_is_not_the_read_one_is_a_conflict_without_asking_the_store(
+def test_a_revision_other_than_the_read_one_is_a_conflict(
     counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
 ) -> None:
+    """The conflict is raised without a request to the store."""
     transport, publisher, read = counting
     read["a"] = Entry("a", b"1", 8)
     with pytest.raises(Conflict, match="a has revision 8, expected 7"):

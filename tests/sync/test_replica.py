@@ -274,7 +274,8 @@ def test_what_is_delivered_twice_is_dropped(revision: int) -> None:
     assert delta(replica) == {}
 
 
-def test_a_snapshot_may_go_back_to_lower_revisions_and_the_stream_goes_on_from_there() -> None:
+def test_a_snapshot_may_go_back_to_lower_revisions() -> None:
+    """The stream goes on from the lower revisions."""
     replica = replica_of(Entry("a", b"new", 100), Entry("b", b"1", 100))
     replica.apply(snapshot(Entry("a", b"old", 5), Entry("b", b"1", 5)))
     assert held(replica) == {"a": b"old", "b": b"1"}
@@ -421,14 +422,18 @@ def test_G11_the_newest_revision_is_that_of_the_history_that_was_read_last() -> 
     assert replica.revision == 0
 
 
-def test_G10_a_key_that_came_back_and_was_deleted_unseen_was_deleted_explicitly() -> None:
-    """The brake may hold its removal from before: the delete ends that."""
+def test_G10_an_unseen_delete_of_a_key_that_came_back_is_explicit() -> None:
+    """The key came back and was deleted again within one round.
+
+    The brake may hold its removal from before: the delete ends that.
+    """
     replica = replica_of()
     replica.apply([*snapshot(Entry("a", b"1", 1), Entry("b", b"1", 1)), changes(Gone("a", 2))])
     assert (delta(replica), [key for _, key in replica.buried]) == ({"b": None}, ["a"])
 
 
-def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_snapshot() -> None:
+def test_audits_that_are_taken_together_are_counted_together() -> None:
+    """They do not hide the new snapshot that was taken with them."""
     replica = replica_of(Entry("a", b"1", 1))
     audit: list[Segment] = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     replica.apply(
@@ -437,15 +442,19 @@ def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_sna
     assert (replica.audited, replica.snapshots) == ((1, 0), 2)
 
 
-def test_what_the_stream_told_beside_an_audit_is_no_newer_than_a_later_revision_of_its_snapshot() -> None:
-    """A change was still on its way when somebody wrote the key again, of which the stream never told."""
+def test_an_audit_with_a_later_revision_is_newer_than_the_stream() -> None:
+    """What the stream told beside the audit does not replace the later revision of the audit's snapshot.
+
+    A change was still on its way when somebody wrote the key again, of which the stream never told.
+    """
     replica = replica_of(Entry("a", b"1", 1), Entry("b", b"1", 1))
     replica.apply([BEGIN, AUDIT, Chunk([Entry("a", b"3", 4), Entry("b", b"3", 4)])])
     replica.apply([changes(Entry("a", b"2", 2), Gone("b", 3)), COMPLETE])
     assert (held(replica), replica.audited) == ({"a": b"3", "b": b"3"}, (2, 0))
 
 
-def test_G1_what_came_and_went_within_a_round_is_not_among_the_news_of_the_next() -> None:
+def test_G1_a_key_that_came_and_went_in_one_round_is_no_later_news() -> None:
+    """A key that was created and deleted within one round is not told in the next."""
     replica = replica_of()
     replica.apply([*snapshot(Entry("a", b"1", 1)), changes(Gone("a", 2))])
     replica.settle()

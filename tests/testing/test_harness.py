@@ -79,7 +79,8 @@ def changes(harness: Harness) -> list[Any]:
     return [change for call in harness.calls for change in call.changes]
 
 
-def test_put_and_delete_are_told_at_once_decoded_and_with_what_was_applied_before() -> None:
+def test_put_and_delete_are_told_at_once() -> None:
+    """Values are decoded, and each change carries what was applied before."""
     harness = Harness(routes=Routes())
     harness.put("routes/a", {"via": "eth0"})
     harness.put("routes/a", b'{"via": "eth1"}')
