@@ -68,7 +68,7 @@ class Slow(Notes):
         self.notes.append("changed")
 
 
-def test_a_change_reaches_the_plugin_and_wait_waits_for_it(tmp_path):
+def test_a_change_reaches_the_plugin_and_wait_waits_for_it(tmp_path: Path) -> None:
     plugin = Notes()
     with Host(f"sqlite:{tmp_path}/data.db", {"notes": plugin}) as host:
         assert host.wait(SOON)
@@ -81,7 +81,7 @@ def test_a_change_reaches_the_plugin_and_wait_waits_for_it(tmp_path):
         assert plugin.values == {str(number): "x" for number in range(1, 20)}
 
 
-def test_G5_start_goes_in_order_of_requirements_and_stop_in_reverse():
+def test_G5_start_goes_in_order_of_requirements_and_stop_in_reverse() -> None:
     notes: list[str] = []
     plugins = {
         "c": Notes(notes, "c", ("b",)),
@@ -95,7 +95,7 @@ def test_G5_start_goes_in_order_of_requirements_and_stop_in_reverse():
     assert notes[-3:] == ["stop c", "stop b", "stop a"]
 
 
-def test_G5_all_hooks_run_on_one_thread():
+def test_G5_all_hooks_run_on_one_thread() -> None:
     threads = set()
 
     class Where(Notes):
@@ -116,7 +116,7 @@ def test_G5_all_hooks_run_on_one_thread():
     assert threads == {"datasync-dispatcher"}
 
 
-def test_G12_stop_lets_the_running_hook_finish():
+def test_G12_stop_lets_the_running_hook_finish() -> None:
     slow = Slow()
     host = Host("memory:", {"slow": slow})
     host.start()
@@ -132,7 +132,7 @@ def test_G12_stop_lets_the_running_hook_finish():
     assert host.running() is None
 
 
-def test_G12_no_hook_runs_after_the_one_that_ran_when_stop_was_asked():
+def test_G12_no_hook_runs_after_the_one_that_ran_when_stop_was_asked() -> None:
     slow, other = Slow(), Notes()
     other.requires = ["slow"]
     with Host("memory:", {"slow": slow, "other": other}) as host:
@@ -144,7 +144,7 @@ def test_G12_no_hook_runs_after_the_one_that_ran_when_stop_was_asked():
     assert other.values == {}
 
 
-def test_stop_inside_a_hook_only_asks():
+def test_stop_inside_a_hook_only_asks() -> None:
     class Ends(Notes):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -160,7 +160,7 @@ def test_stop_inside_a_hook_only_asks():
     assert ends.notes[-1] == "stop "
 
 
-def test_waiting_inside_a_hook_is_refused():
+def test_waiting_inside_a_hook_is_refused() -> None:
     class Waits(Notes):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -177,7 +177,7 @@ def test_waiting_inside_a_hook_is_refused():
     assert "refused" in waits.notes
 
 
-def test_two_hosts_live_in_one_process(tmp_path):
+def test_two_hosts_live_in_one_process(tmp_path: Path) -> None:
     one, two = Notes(), Notes()
     url = f"sqlite:{tmp_path}/data.db"
     with Host(url, {"p": one}, name="one") as first, Host(url, {"p": two}, name="two") as second:
@@ -193,7 +193,7 @@ def test_two_hosts_live_in_one_process(tmp_path):
         assert one.values == {"1": "x", "2": "y"}
 
 
-def test_embedding_changes_nothing_process_wide():
+def test_embedding_changes_nothing_process_wide() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     handlers, frozen = list(logging.root.handlers), gc.get_freeze_count()
     with Host("memory:", {"p": Notes()}) as host:
@@ -203,7 +203,7 @@ def test_embedding_changes_nothing_process_wide():
     assert (list(logging.root.handlers), gc.get_freeze_count()) == (handlers, frozen)
 
 
-def test_a_second_host_of_one_name_is_refused_and_names_the_first(tmp_path):
+def test_a_second_host_of_one_name_is_refused_and_names_the_first(tmp_path: Path) -> None:
     with Host("memory:", {"p": Notes()}, name="edge", state_dir=tmp_path / "state"):
         second = Host("memory:", {"p": Notes()}, name="edge", state_dir=tmp_path / "state")
         with pytest.raises(HostError, match=rf"a host named edge runs already \(pid {os.getpid()}"):
@@ -213,7 +213,7 @@ def test_a_second_host_of_one_name_is_refused_and_names_the_first(tmp_path):
         assert again.wait(SOON)
 
 
-def test_an_unusable_state_directory_is_a_setting_that_is_wrong(tmp_path):
+def test_an_unusable_state_directory_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     host = Host("memory:", {"p": Notes()}, state_dir=tmp_path / "file" / "state")
     with pytest.raises(ConfigError, match=r"state directory .* cannot be used"):
@@ -221,7 +221,7 @@ def test_an_unusable_state_directory_is_a_setting_that_is_wrong(tmp_path):
     assert host.stop(SOON)
 
 
-def test_a_host_is_started_once():
+def test_a_host_is_started_once() -> None:
     host = Host("memory:", {"p": Notes()})
     with host, pytest.raises(HostError, match="started already"):
         host.start()
@@ -229,13 +229,13 @@ def test_a_host_is_started_once():
         host.start()
 
 
-def test_without_discover_nothing_installed_runs():
+def test_without_discover_nothing_installed_runs() -> None:
     host = Host("memory:", {"p": Notes()})
     host.load()
     assert [plugin.name for plugin in host.plugins] == ["p"]
 
 
-def test_publishing_to_a_store_that_is_away_raises_and_drops_nothing():
+def test_publishing_to_a_store_that_is_away_raises_and_drops_nothing() -> None:
     store, plugin = MemoryTransport(), Notes()
     with Host(store, {"p": plugin}) as host:
         assert host.wait(SOON)
@@ -248,7 +248,7 @@ def test_publishing_to_a_store_that_is_away_raises_and_drops_nothing():
         assert plugin.values == {"2": "x"}
 
 
-def test_publishing_after_the_stop_raises():
+def test_publishing_after_the_stop_raises() -> None:
     host = Host("memory:", {"p": Notes()})
     with host:
         publisher = host.publisher()
@@ -256,7 +256,7 @@ def test_publishing_after_the_stop_raises():
         publisher.put("a/1", "x")
 
 
-def test_a_plugin_publishes_from_its_hook_and_from_its_own_thread():
+def test_a_plugin_publishes_from_its_hook_and_from_its_own_thread() -> None:
     class Answers(Notes):
         @hookimpl
         def on_resync(self, event: Event) -> None:
@@ -271,7 +271,7 @@ def test_a_plugin_publishes_from_its_hook_and_from_its_own_thread():
     assert plugin.values == {"from-hook": "x", "from-thread": "x"}
 
 
-def test_a_plugin_that_names_an_unknown_store_fails_alone():
+def test_a_plugin_that_names_an_unknown_store_fails_alone() -> None:
     class Elsewhere(Notes):
         def __init__(self) -> None:
             super().__init__()
@@ -286,7 +286,7 @@ def test_a_plugin_that_names_an_unknown_store_fails_alone():
     assert "resync " in good.notes
 
 
-def test_a_single_store_is_main_whatever_its_name():
+def test_a_single_store_is_main_whatever_its_name() -> None:
     plugin = Notes()
     with Host({"elsewhere": "memory:"}, {"p": plugin}) as host:
         host.publisher().put("a/1", "x")
@@ -294,7 +294,7 @@ def test_a_single_store_is_main_whatever_its_name():
     assert plugin.values == {"1": "x"}
 
 
-def test_on_start_is_retried_and_comes_before_the_first_resync():
+def test_on_start_is_retried_and_comes_before_the_first_resync() -> None:
     class Stumbles(Notes):
         @hookimpl
         def on_start(self, context: Context) -> None:
@@ -308,7 +308,9 @@ def test_on_start_is_retried_and_comes_before_the_first_resync():
     assert plugin.notes == ["start", "start", "start", "resync ", "stop "]
 
 
-def test_on_start_that_rejects_fails_the_plugin_and_those_that_require_it_wait():
+def test_a_reject_in_on_start_fails_the_plugin() -> None:
+    """The plugins that require it wait, and none of their hooks is called."""
+
     class Refuses(Notes):
         @hookimpl
         def on_start(self, context: Context) -> None:
@@ -326,7 +328,7 @@ def test_on_start_that_rejects_fails_the_plugin_and_those_that_require_it_wait()
     assert needs.notes == []
 
 
-def test_observers_are_told_of_faults_and_may_fail_themselves():
+def test_observers_are_told_of_faults_and_may_fail_themselves() -> None:
     told: list[Fault] = []
 
     class Observer:
@@ -359,7 +361,7 @@ def test_observers_are_told_of_faults_and_may_fail_themselves():
     assert all(fault.time > 1_000_000_000 for fault in told)
 
 
-def test_what_a_plugin_reports_leads_to_a_resync():
+def test_what_a_plugin_reports_leads_to_a_resync() -> None:
     plugin = Notes()
     with Host("memory:", {"p": plugin}) as host:
         assert host.wait(SOON)
@@ -370,7 +372,7 @@ def test_what_a_plugin_reports_leads_to_a_resync():
     assert plugin.notes.count("resync ") == 3
 
 
-def test_status_is_plain_data():
+def test_status_is_plain_data() -> None:
     class Bad(Notes):
         @hookimpl
         def on_resync(self, event: Event) -> None:
@@ -391,7 +393,7 @@ def test_status_is_plain_data():
     assert status["faults"][0]["kind"] == "hook failed"
 
 
-def test_a_mistake_of_ours_ends_the_host_loudly(caplog):
+def test_a_mistake_of_ours_ends_the_host_loudly(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(RealRuntime):
         def time(self) -> float:
             if threading.current_thread().name == "datasync-dispatcher":
@@ -411,7 +413,7 @@ def test_a_mistake_of_ours_ends_the_host_loudly(caplog):
     assert "a mistake of datasync" in caplog.text
 
 
-def test_unusable_keys_and_urls_are_refused_in_a_sentence():
+def test_unusable_keys_and_urls_are_refused_in_a_sentence() -> None:
     with Host("memory:", {"p": Notes()}) as host:
         with pytest.raises(UsageError, match="slash"):
             host.publisher().put("/a/1", "x")
@@ -421,7 +423,9 @@ def test_unusable_keys_and_urls_are_refused_in_a_sentence():
         Host("data.db", {})
 
 
-def test_relative_urls_are_relative_to_the_working_directory(tmp_path, monkeypatch):
+def test_relative_urls_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with Host("sqlite:data.db", {"p": Notes()}) as host:
         host.publisher().put("a/1", "x")
@@ -429,7 +433,9 @@ def test_relative_urls_are_relative_to_the_working_directory(tmp_path, monkeypat
     assert Path("data.db").exists()
 
 
-def test_an_observer_that_reports_what_it_is_told_does_not_run_in_a_circle(caplog):
+def test_an_observer_that_reports_what_it_is_told_does_not_run_in_a_circle(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Circles(Notes):
         @hookimpl
         def on_fault(self, fault: Fault) -> None:
@@ -445,7 +451,7 @@ def test_an_observer_that_reports_what_it_is_told_does_not_run_in_a_circle(caplo
     assert "on_fault cannot report a fault" in caplog.text
 
 
-def test_G10_the_counts_of_an_earlier_life_hold_the_first_resync(tmp_path):
+def test_G10_the_counts_of_an_earlier_life_hold_the_first_resync(tmp_path: Path) -> None:
     url, state = f"sqlite:{tmp_path}/data.db", tmp_path / "state"
     plugin = Notes()
     with Host(url, {"p": plugin}, name="edge", state_dir=state) as host:
@@ -465,7 +471,7 @@ def test_G10_the_counts_of_an_earlier_life_hold_the_first_resync(tmp_path):
         assert len(right.values) == 20
 
 
-def test_damaged_counts_are_said_and_hold_nothing(tmp_path, caplog):
+def test_damaged_counts_are_said_and_hold_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "counts.json").write_text("{")
@@ -478,7 +484,7 @@ def with_settings(**host: Any) -> Settings:
     return Settings(HostSettings("edge", **host), {}, {}, Path.cwd())
 
 
-def test_G12_a_hook_that_hangs_is_named_while_it_hangs():
+def test_G12_a_hook_that_hangs_is_named_while_it_hangs() -> None:
     slow = Slow()
     hung = threading.Event()
     host = Host("memory:", {"slow": slow}, settings=with_settings(hook_timeout=0.1))
@@ -499,7 +505,7 @@ def test_G12_a_hook_that_hangs_is_named_while_it_hangs():
 
 
 @pytest.mark.parametrize("hook", ["on_resync", "on_change"])
-def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook):
+def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook: str) -> None:
     hung, go = threading.Event(), threading.Event()
 
     def decode(value: bytes) -> str:
@@ -529,7 +535,7 @@ def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook):
     assert said == "p: a codec hangs: it has not returned for 0.1 s (hook_timeout)"
 
 
-def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore():
+def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore() -> None:
     plugin = Notes()
     with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="ignore")) as host:
         assert host.wait(SOON)
@@ -539,18 +545,20 @@ def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore():
     assert plugin.notes.count("resync ") == 1
 
 
-def test_what_a_plugin_reports_stops_the_plugins_where_the_policy_is_to_restart():
+def test_a_reported_fault_stops_the_plugins_with_policy_restart() -> None:
+    """The host asks for a restart, calls `on_stop`, and does no resync."""
     plugin = Notes()
     with Host("memory:", {"p": plugin}, settings=with_settings(fault_policy="restart")) as host:
         assert host.wait(SOON)
-        assert not host.restart_wanted
+        wanted_before = host.restart_wanted
         plugin.context.report_fault(ValueError("lost"))
-        assert host.restart_wanted
+        assert (wanted_before, host.restart_wanted) == (False, True)
     assert plugin.notes[-1] == "stop "
     assert plugin.notes.count("resync ") == 1
 
 
-def test_a_storm_of_requests_from_a_thread_starves_nobody_and_lets_the_host_stop():
+def test_endless_resync_requests_from_threads_starve_no_plugin() -> None:
+    """Other plugins are still told of changes, the queue of commands stays short, and the host can stop."""
     storm, sibling = Notes(), Notes()
     over = threading.Event()
 
@@ -576,7 +584,7 @@ def test_a_storm_of_requests_from_a_thread_starves_nobody_and_lets_the_host_stop
     assert stopped
 
 
-def test_a_start_that_fails_leaves_nothing_running_and_the_name_free(tmp_path):
+def test_a_start_that_fails_leaves_nothing_running_and_the_name_free(tmp_path: Path) -> None:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "in the way").touch()
     plugin = Notes()
@@ -590,7 +598,7 @@ def test_a_start_that_fails_leaves_nothing_running_and_the_name_free(tmp_path):
         assert again.wait(SOON)
 
 
-def test_G12_no_resync_follows_an_on_start_in_which_stop_was_asked():
+def test_G12_no_resync_follows_an_on_start_in_which_stop_was_asked() -> None:
     class Ends(Notes):
         @hookimpl
         def on_start(self, context: Context) -> None:
@@ -606,7 +614,7 @@ def test_G12_no_resync_follows_an_on_start_in_which_stop_was_asked():
     assert ends.notes == ["start", "start", "stop "]
 
 
-def test_G12_no_observer_is_told_after_the_one_in_which_stop_was_asked():
+def test_G12_no_observer_is_told_after_the_one_in_which_stop_was_asked() -> None:
     told: list[str] = []
 
     class Observer(Notes):
@@ -624,7 +632,7 @@ def test_G12_no_observer_is_told_after_the_one_in_which_stop_was_asked():
 
 
 @pytest.mark.parametrize("how", ["stop", "restart"])
-def test_G11_a_wait_ends_with_its_host(how: str):
+def test_G11_a_wait_ends_with_its_host(how: str) -> None:
     class Fails(Notes):
         @hookimpl
         def on_change(self, event: Event) -> None:

@@ -40,7 +40,8 @@ class _LateWriter(Writer):
         self.inner.close()
 
 
-def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer():
+def test_G11_a_wait_ends_when_a_write_is_read_before_its_answer() -> None:
+    """The snapshot already shows the write when the store answers it, so the stream does not repeat it."""
     store = LateAnswers()
 
     class Quick(Notes):
@@ -56,7 +57,7 @@ def test_G11_a_wait_ends_though_all_was_read_between_a_write_and_its_answer():
         assert plugin.values == {"1": "x"}
 
 
-def test_G11_a_wait_ends_though_another_flushed_what_was_written():
+def test_G11_a_wait_ends_though_another_flushed_what_was_written() -> None:
     """The stream tells of the flush, and of nothing before it."""
     slow, store = Slow(), MemoryTransport()
     with Host(store, {"slow": slow}) as host:
@@ -69,8 +70,11 @@ def test_G11_a_wait_ends_though_another_flushed_what_was_written():
         assert host.wait(SOON)
 
 
-def test_G11_a_wait_ends_though_another_removed_what_was_written_before_the_store_was_read():
-    """The snapshot shows nothing of it; only its revision says that it was read."""
+def test_G11_a_wait_ends_when_another_client_deletes_the_written_key() -> None:
+    """Another client deletes the key before the store is read.
+
+    The snapshot shows nothing of it; only its revision says that it was read.
+    """
     inside, go, plugin = threading.Event(), threading.Event(), Notes()
 
     def stop_there() -> None:

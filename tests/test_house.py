@@ -40,7 +40,7 @@ def test_every_public_name_is_there() -> None:
 
 def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'datasync_core' has no attribute 'Wath'"):
-        _ = datasync_core.Wath  # type: ignore[attr-defined]
+        _ = datasync_core.Wath  # type: ignore[attr-defined]  # misspelt on purpose
 
 
 @pytest.mark.parametrize(

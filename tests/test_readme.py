@@ -96,9 +96,10 @@ def test_the_first_command_greets_and_says_that_it_is_in_sync(place: Path, runni
     assert host.interrupt() == 0
 
 
-def test_a_host_that_was_killed_and_lost_its_folder_says_what_is_right_when_it_starts_again(
+def test_a_killed_host_without_its_folder_resyncs_at_the_next_start(
     place: Path, running: list[Running]
 ) -> None:
+    """After a kill and without its state directory, the host tells the plugin what the store has."""
     _, install, load, run = TRY.split(" && ")
     do(install.replace("install . ", "install "), place)
     do(load, place)
@@ -120,9 +121,8 @@ def test_a_host_that_was_killed_and_lost_its_folder_says_what_is_right_when_it_s
     }
 
 
-def test_G10_a_host_that_finds_its_store_emptied_holds_the_plugin_until_it_is_released(
-    place: Path, running: list[Running]
-) -> None:
+def test_G10_a_host_holds_the_plugin_when_its_store_was_emptied(place: Path, running: list[Running]) -> None:
+    """The brake holds the plugin from the start of the host until an operator releases it."""
     _, install, load, run = TRY.split(" && ")
     do(install.replace("install . ", "install "), place)
     (place / "many.json").write_text(json.dumps({f"hello/{number}": "hi" for number in range(20)}))
@@ -152,9 +152,10 @@ def test_the_first_plugin_works_as_it_stands_there(place: Path, running: list[Ru
     assert host.interrupt() == 0
 
 
-def test_the_first_plugin_with_its_second_hook_keeps_the_file_true_and_is_told_what_changed(
+def test_the_first_plugin_with_its_second_hook_is_told_of_changes(
     place: Path, running: list[Running]
 ) -> None:
+    """The file that the plugin writes equals the store after each change."""
     write_plugin(place, blocks("python addresses/acme_addresses.py"))
     *commands, run = blocks("sh plugin")[0].splitlines()
     for command in commands:

@@ -94,12 +94,13 @@ def play(seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("part", range(3))
-def test_G1_G2_G4_every_interleaving_ends_with_the_plugin_equal_to_the_store(part):
+def test_G1_G2_G4_after_every_interleaving_the_plugin_equals_the_store(part: int) -> None:
+    """Runs the host with many seeds; each seed is another interleaving of its threads."""
     for seed in range(part * SEEDS // 3, (part + 1) * SEEDS // 3):
         play(seed)
 
 
-def test_a_seed_tells_one_history():
+def test_a_seed_tells_one_history() -> None:
     first = play(7)
     assert first, "nothing happened"
     assert play(7) == first

@@ -42,4 +42,4 @@ class Recording:
 class Whole(Recording):
     """Without `on_change`: every change arrives as a resync."""
 
-    on_change = None  # type: ignore[assignment]
+    on_change = None  # type: ignore[assignment]  # a plugin without this hook

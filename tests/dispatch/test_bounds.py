@@ -21,7 +21,8 @@ def exceptions(harness: Harness, plugin: str) -> int:
     )
 
 
-def test_G9_a_plugin_that_waits_for_ever_does_not_collect_keys_that_came_and_went():
+def test_G9_a_plugin_that_waits_forever_keeps_no_deleted_keys() -> None:
+    """Keys that were created and deleted while the plugin waits are not remembered."""
     low = Recording("low")
     harness = Harness(low=low, high=Recording("a/", requires=["low"]))
     harness.put("a/stays", "x")
@@ -32,7 +33,8 @@ def test_G9_a_plugin_that_waits_for_ever_does_not_collect_keys_that_came_and_wen
     assert exceptions(harness, "high") <= 3
 
 
-def test_G9_a_plugin_that_always_fails_remembers_a_bounded_number_of_keys_that_are_gone():
+def test_G9_a_failing_plugin_remembers_a_bounded_number_of_deleted_keys() -> None:
+    """The bound holds while every call of the plugin fails."""
     plugin = Recording("a/")
     harness = Harness(patience=Patience(first=1, most=1), p=plugin)
     for start in range(0, 3 * LEFTOVERS, 2000):
@@ -48,7 +50,7 @@ def test_G9_a_plugin_that_always_fails_remembers_a_bounded_number_of_keys_that_a
     assert harness.in_sync()
 
 
-def test_G9_leftovers_beyond_the_bound_are_said():
+def test_G9_leftovers_beyond_the_bound_are_said() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=Patience(first=1000, most=1000), p=plugin)
     for start in range(0, 3 * LEFTOVERS, 5000):
@@ -62,9 +64,11 @@ def test_G9_leftovers_beyond_the_bound_are_said():
     assert any("may be left over" in fault for fault in harness.faults())
 
 
-def test_G9_a_plugin_that_rejects_every_delete_remembers_a_bounded_number_of_keys():
+def test_G9_rejected_deletes_are_remembered_up_to_a_bound() -> None:
+    """The plugin rejects every delete; the oldest keys are forgotten first, and a fault says so."""
     plugin = Recording("a/")
     harness = Harness(p=plugin)
+    names: list[str] = []
     for start in range(0, 4 * LEFTOVERS, 4000):
         names = [f"a/{start + number}" for number in range(4000)]
         harness.commit(dict.fromkeys(names, "x"))
@@ -78,13 +82,13 @@ def test_G9_a_plugin_that_rejects_every_delete_remembers_a_bounded_number_of_key
     assert any("may be left over" in fault for fault in harness.faults())
 
 
-def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox():
+def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> None:
     store = MemoryTransport()
     inside, go = threading.Event(), threading.Event()
 
     class Hangs(Recording):
         @hookimpl
-        def on_change(self, event):
+        def on_change(self, event: Event) -> None:
             inside.set()
             assert go.wait(20)
             self.seen = dict(event[self.watch])
@@ -130,7 +134,7 @@ class Signals:
         self.arrived.set()
 
 
-def test_a_change_costs_no_more_where_many_keys_of_its_plugin_are_frozen():
+def test_a_change_costs_no_more_where_many_keys_of_its_plugin_are_frozen() -> None:
     few, many = (_seconds_a_change(frozen) for frozen in (20, 20_000))
     assert many < 5 * few
 

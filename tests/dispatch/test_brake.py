@@ -15,7 +15,7 @@ def deletes(harness: Harness, plugin: str = "p") -> int:
     )
 
 
-def test_G10_a_flush_is_held_until_it_is_released():
+def test_G10_a_flush_is_held_until_it_is_released() -> None:
     harness = Harness(p=Recording())
     harness.commit(TWENTY)
     harness.clear()
@@ -32,7 +32,7 @@ def test_G10_a_flush_is_held_until_it_is_released():
     assert harness.in_sync()
 
 
-def test_G10_held_keys_stay_in_the_mappings_and_are_named():
+def test_G10_held_keys_stay_in_the_mappings_and_are_named() -> None:
     class Reads(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -47,7 +47,7 @@ def test_G10_held_keys_stay_in_the_mappings_and_are_named():
     assert plugin.seen == {key[2:] for key in TWENTY} | {"new"}
 
 
-def test_G10_nine_keys_or_half_of_them_are_not_held():
+def test_G10_nine_keys_or_half_of_them_are_not_held() -> None:
     harness = Harness(p=Recording())
     harness.commit({f"a/{number}": "x" for number in range(9)})
     harness.clear()
@@ -64,7 +64,7 @@ def test_G10_nine_keys_or_half_of_them_are_not_held():
     assert harness.state("p").state == "held"
 
 
-def test_G10_explicit_deletes_are_never_held():
+def test_G10_explicit_deletes_are_never_held() -> None:
     harness = Harness(p=Recording())
     harness.commit(TWENTY)
     harness.commit(dict.fromkeys(TWENTY))
@@ -76,7 +76,7 @@ def test_G10_explicit_deletes_are_never_held():
     assert deletes(harness) == 40
 
 
-def test_G10_an_explicit_delete_ends_the_hold_of_its_key():
+def test_G10_an_explicit_delete_ends_the_hold_of_its_key() -> None:
     harness = Harness(p=Recording())
     harness.commit(TWENTY)
     harness.clear()
@@ -87,7 +87,8 @@ def test_G10_an_explicit_delete_ends_the_hold_of_its_key():
     assert harness.state("p").state == "held"
 
 
-def test_G10_it_lets_go_by_itself_when_the_content_recovers_and_not_half_way():
+def test_G10_the_brake_releases_when_the_content_recovers() -> None:
+    """It releases when so few keys are missing that it would not have held them, and not before."""
     harness = Harness(p=Recording())
     harness.commit({f"a/{number}": "x" for number in range(60)})
     harness.clear()
@@ -100,7 +101,7 @@ def test_G10_it_lets_go_by_itself_when_the_content_recovers_and_not_half_way():
     assert harness.in_sync()
 
 
-def test_G10_a_release_covers_what_was_shown_and_more_holds_again():
+def test_G10_a_release_covers_what_was_shown_and_more_holds_again() -> None:
     harness = Harness(p=Recording())
     harness.commit({f"a/{number}": "x" for number in range(60)})
     harness.lose()
@@ -114,7 +115,7 @@ def test_G10_a_release_covers_what_was_shown_and_more_holds_again():
     assert harness.state("p").state == "held"
 
 
-def test_G10_what_a_braked_plugin_requires_is_held_with_it():
+def test_G10_what_a_braked_plugin_requires_is_held_with_it() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(low=low, high=high)
     harness.commit({"a/1": "x", "a/2": "x", **{f"b/{number}": "x" for number in range(20)}})
@@ -127,7 +128,7 @@ def test_G10_what_a_braked_plugin_requires_is_held_with_it():
     assert harness.in_sync()
 
 
-def test_G10_releasing_a_plugin_releases_those_that_require_it():
+def test_G10_releasing_a_plugin_releases_those_that_require_it() -> None:
     harness = Harness(low=Recording("a/"), high=Recording("b/", requires=["low"]))
     harness.commit({**TWENTY, **{f"b/{number}": "x" for number in range(20)}})
     harness.clear()
@@ -135,7 +136,7 @@ def test_G10_releasing_a_plugin_releases_those_that_require_it():
     assert (deletes(harness, "low"), deletes(harness, "high")) == (20, 20)
 
 
-def test_G10_after_a_restart_an_emptied_store_calls_nobody():
+def test_G10_after_a_restart_an_emptied_store_calls_nobody() -> None:
     plugin = Recording()
     harness = Harness(p=plugin, expected={"p": 20})
     assert harness.calls == []
@@ -147,7 +148,7 @@ def test_G10_after_a_restart_an_emptied_store_calls_nobody():
     assert [call.hook for call in harness.calls] == ["on_resync"]
 
 
-def test_G10_after_a_restart_a_release_lets_the_first_resync_go():
+def test_G10_after_a_restart_a_release_lets_the_first_resync_go() -> None:
     class Cleans(Recording):
         @hookimpl
         def on_resync(self, event: Event) -> None:
@@ -161,7 +162,8 @@ def test_G10_after_a_restart_a_release_lets_the_first_resync_go():
     assert harness.in_sync()
 
 
-def test_G10_after_a_restart_what_a_braked_plugin_requires_is_not_called_either():
+def test_G10_after_a_restart_what_a_held_plugin_requires_is_held_too() -> None:
+    """The required plugin is not called until the plugin that requires it is released."""
     harness = Harness(
         low=Recording("a/"),
         high=Recording("b/", requires=["low"]),
@@ -174,7 +176,7 @@ def test_G10_after_a_restart_what_a_braked_plugin_requires_is_not_called_either(
     assert [call.plugin for call in harness.calls[1:]] == ["low", "high"]
 
 
-def test_G10_a_fault_does_not_evade_the_brake():
+def test_G10_a_fault_does_not_evade_the_brake() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     harness.commit(TWENTY)
@@ -186,7 +188,7 @@ def test_G10_a_fault_does_not_evade_the_brake():
     assert harness.state("p").state == "held"
 
 
-def test_G10_uncertain_keys_are_held_too():
+def test_G10_uncertain_keys_are_held_too() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     plugin.fail = [ValueError("half way")]
@@ -197,7 +199,7 @@ def test_G10_uncertain_keys_are_held_too():
     assert harness.state("p").state == "held"
 
 
-def test_G10_a_held_plugin_is_still_told_of_the_rest():
+def test_G10_a_held_plugin_is_still_told_of_the_rest() -> None:
     harness = Harness(p=Recording())
     harness.commit(TWENTY)
     harness.clear()
@@ -209,14 +211,14 @@ def test_G10_a_held_plugin_is_still_told_of_the_rest():
     assert deletes(harness) == 0
 
 
-def test_G10_a_share_of_one_turns_the_brake_off():
+def test_G10_a_share_of_one_turns_the_brake_off() -> None:
     harness = Harness(p=Recording(), brake=(1.0, 10))
     harness.commit(TWENTY)
     harness.clear()
     assert deletes(harness) == 20
 
 
-def test_G10_the_brake_of_one_plugin_holds_nobody_else():
+def test_G10_the_brake_of_one_plugin_holds_nobody_else() -> None:
     class Exact(Recording):
         def __init__(self) -> None:
             super().__init__()
@@ -230,7 +232,8 @@ def test_G10_the_brake_of_one_plugin_holds_nobody_else():
     assert deletes(harness, "many") == 0
 
 
-def test_G10_a_release_before_the_first_resync_covers_what_was_shown_and_no_more():
+def test_G10_a_release_before_the_first_resync_covers_what_was_shown() -> None:
+    """It covers no more: keys that vanish after the release are held again."""
     low, high = Recording("c/"), Recording("a/", requires=["low"])
     low.fail = [ValueError("not yet")] * 1000
     harness = Harness(low=low, high=high, paused=True, expected={"high": 60})

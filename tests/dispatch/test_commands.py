@@ -11,8 +11,8 @@ def test_G9_orders_of_one_name_before_a_round_are_one() -> None:
     dispatcher = Dispatcher(runtime, runtime.doorbell())
     done: list[str] = []
     for number in range(1000):
-        dispatcher.submit(lambda number=number: done.append(f"all {number}"), "all")  # type: ignore[misc]
-        dispatcher.submit(lambda number=number: done.append(f"one {number}"), "one")  # type: ignore[misc]
+        dispatcher.submit(lambda number=number: done.append(f"all {number}"), "all")  # type: ignore[misc]  # mypy infers no lambda with defaults
+        dispatcher.submit(lambda number=number: done.append(f"one {number}"), "one")  # type: ignore[misc]  # mypy infers no lambda with defaults
     dispatcher.submit(lambda: done.append("nameless"))
     dispatcher.submit(lambda: done.append("nameless"))
     dispatcher.turn()

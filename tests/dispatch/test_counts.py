@@ -74,7 +74,8 @@ def test_G10_the_counts_of_a_host_that_was_killed_are_there(file: Path) -> None:
         assert second.state() == "held"
 
 
-def test_G10_a_life_in_which_the_brake_held_keeps_the_counts_of_the_one_before(file: Path) -> None:
+def test_G10_a_run_in_which_the_brake_held_keeps_the_counts(file: Path) -> None:
+    """The counts in the file stay those of the run before."""
     with life(file, TWENTY):
         pass
     for _ in range(2):

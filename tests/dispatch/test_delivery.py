@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datasync_core import Event, Watch, hookimpl
+from typing import Any
+
+from datasync_core import Context, Event, Watch, hookimpl
 from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
 
@@ -13,13 +15,13 @@ def told(harness: Harness) -> list[tuple[str, str, list[tuple[str, str]]]]:
     ]
 
 
-def test_G4_the_first_event_is_a_resync_also_of_an_empty_store():
+def test_G4_the_first_event_is_a_resync_also_of_an_empty_store() -> None:
     harness = Harness(p=Recording())
     [call] = harness.calls
     assert (call.hook, call.reason, call.changes, call.values) == ("on_resync", "startup", [], {})
 
 
-def test_G4_no_change_is_told_before_a_resync_succeeded():
+def test_G4_no_change_is_told_before_a_resync_succeeded() -> None:
     plugin = Recording()
     plugin.fail = [ValueError("not yet"), ValueError("not yet")]
     harness = Harness(p=plugin)
@@ -32,7 +34,7 @@ def test_G4_no_change_is_told_before_a_resync_succeeded():
     assert harness.calls[-1].hook == "on_change"
 
 
-def test_G4_a_plugin_of_two_stores_waits_for_both():
+def test_G4_a_plugin_of_two_stores_waits_for_both() -> None:
     class Both:
         MAIN, AUX = Watch("a/", str), Watch("b/", str, store="aux")
         watches = [MAIN, AUX]
@@ -52,7 +54,7 @@ def test_G4_a_plugin_of_two_stores_waits_for_both():
     assert [call.error for call in harness.calls] == [None]
 
 
-def test_G5_creates_go_forward_and_deletes_go_back():
+def test_G5_creates_go_forward_and_deletes_go_back() -> None:
     harness = Harness(c=Recording("c/", requires=["b"]), a=Recording("a/"), b=Recording("b/", requires=["a"]))
     assert [call.plugin for call in harness.calls] == ["a", "b", "c"]
     harness.calls.clear()
@@ -68,7 +70,7 @@ def test_G5_creates_go_forward_and_deletes_go_back():
     ]
 
 
-def test_G6_a_leaf_gets_a_transaction_in_one_call_deletes_first():
+def test_G6_a_leaf_gets_a_transaction_in_one_call_deletes_first() -> None:
     harness = Harness(p=Recording())
     harness.commit({"a/1": "x", "a/2": "x"})
     harness.commit({"a/3": "y", "a/1": None, "a/2": "z"})
@@ -79,7 +81,8 @@ def test_G6_a_leaf_gets_a_transaction_in_one_call_deletes_first():
     ]
 
 
-def test_G6_a_required_plugin_gets_two_calls_and_keeps_the_key_until_its_delete():
+def test_G6_a_required_plugin_gets_two_calls() -> None:
+    """Creates and updates come first, deletes second; a key stays in the mapping until its delete."""
     harness = Harness(low=Recording("a/"), high=Recording("b/", requires=["low"]))
     harness.commit({"a/1": "x", "a/2": "x"})
     harness.calls.clear()
@@ -92,7 +95,7 @@ def test_G6_a_required_plugin_gets_two_calls_and_keeps_the_key_until_its_delete(
     assert puts.round == deletes.round
 
 
-def test_G6_whole_makes_it_one_call_in_the_forward_pass():
+def test_G6_whole_makes_it_one_call_in_the_forward_pass() -> None:
     harness = Harness(low=Recording("a/", whole=True), high=Recording("b/", requires=["low"]))
     harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})
     harness.calls.clear()
@@ -103,7 +106,7 @@ def test_G6_whole_makes_it_one_call_in_the_forward_pass():
     ]
 
 
-def test_G6_without_on_change_a_change_arrives_as_a_resync():
+def test_G6_without_on_change_a_change_arrives_as_a_resync() -> None:
     class Renders:
         WATCH = Watch("a/", str)
         watches = [WATCH]
@@ -118,7 +121,7 @@ def test_G6_without_on_change_a_change_arrives_as_a_resync():
     assert harness.calls[-1].changes == [("DELETE", "a/1", None, "x"), ("UPDATE", "a/2", "x", "x")]
 
 
-def test_G7_previous_is_what_this_plugin_applied():
+def test_G7_previous_is_what_this_plugin_applied() -> None:
     slow, quick = Recording(), Recording()
     harness = Harness(slow=slow, quick=quick)
     harness.put("a/1", "one")
@@ -131,7 +134,7 @@ def test_G7_previous_is_what_this_plugin_applied():
     assert by["slow"][-1] == [("UPDATE", "a/1", "three", "one")]
 
 
-def test_G7_each_of_two_plugins_hears_of_a_delete():
+def test_G7_each_of_two_plugins_hears_of_a_delete() -> None:
     harness = Harness(one=Recording("a/"), two=Recording("a/b/"), three=Recording("a/b/c"))
     harness.put("a/b/c", "x")
     harness.calls.clear()
@@ -141,10 +144,10 @@ def test_G7_each_of_two_plugins_hears_of_a_delete():
     ]
 
 
-def test_G7_the_longest_of_a_plugins_overlapping_watches_decides():
+def test_G7_the_longest_of_a_plugins_overlapping_watches_decides() -> None:
     class Nested:
         ALL, DEEP, KEY = Watch("a/", str), Watch("a/b/", str), Watch("a/b/key", bytes)
-        watches = [ALL, DEEP, KEY]
+        watches: list[Watch[Any]] = [ALL, DEEP, KEY]
 
         def __init__(self) -> None:
             self.seen: list[dict[str, list[str]]] = []
@@ -168,7 +171,7 @@ def test_G7_the_longest_of_a_plugins_overlapping_watches_decides():
     assert harness.calls[-1].changes == [("UPDATE", "a/b/key", b"zz", b"z")]
 
 
-def test_equal_bytes_at_a_new_revision_are_no_change():
+def test_equal_bytes_at_a_new_revision_are_no_change() -> None:
     harness = Harness(p=Recording())
     harness.put("a/1", "x")
     count = len(harness.calls)
@@ -177,7 +180,7 @@ def test_equal_bytes_at_a_new_revision_are_no_change():
     assert harness.in_sync()
 
 
-def test_a_value_that_returns_before_it_was_told_is_no_change():
+def test_a_value_that_returns_before_it_was_told_is_no_change() -> None:
     low = Recording("a/")
     harness = Harness(low=low, high=Recording("b/", requires=["low"]))
     harness.put("b/1", "x")
@@ -191,7 +194,7 @@ def test_a_value_that_returns_before_it_was_told_is_no_change():
     assert harness.in_sync()
 
 
-def test_G14_plugins_resynced_in_one_round_see_one_state():
+def test_G14_plugins_resynced_in_one_round_see_one_state() -> None:
     harness = Harness(one=Recording("a/"), two=Recording("a/"), three=Recording("", requires=["one"]))
     harness.commit({"a/1": "x", "b/1": "x"})
     harness.lose()
@@ -205,7 +208,7 @@ def test_G14_plugins_resynced_in_one_round_see_one_state():
     assert {call.values["a/1"] for call in harness.calls} == {"y"}
 
 
-def test_G2_what_happened_while_away_is_told_after_a_resume_as_changes():
+def test_G2_what_happened_while_away_is_told_after_a_resume_as_changes() -> None:
     harness = Harness(p=Recording())
     harness.commit({"a/1": "x", "a/2": "x"})
     harness.lose()
@@ -220,7 +223,7 @@ def test_G2_what_happened_while_away_is_told_after_a_resume_as_changes():
     ]
 
 
-def test_G2_what_happened_while_away_is_told_after_a_snapshot_as_a_resync():
+def test_G2_what_happened_while_away_is_told_after_a_snapshot_as_a_resync() -> None:
     harness = Harness(p=Recording())
     harness.commit({"a/1": "x", "a/2": "x", "a/3": "x"})
     harness.lose()
@@ -231,14 +234,14 @@ def test_G2_what_happened_while_away_is_told_after_a_snapshot_as_a_resync():
     assert sorted(harness.calls[-1].changes[1:]) == [("UPDATE", "a/1", "y", "x"), ("UPDATE", "a/3", "x", "x")]
 
 
-def test_a_flush_is_told_as_deletes():
+def test_a_flush_is_told_as_deletes() -> None:
     harness = Harness(p=Recording())
     harness.commit({"a/1": "x", "b/1": "x"})
     harness.clear()
     assert harness.calls[-1].changes == [("DELETE", "a/1", None, "x")]
 
 
-def test_two_stores_with_one_key_are_told_apart():
+def test_two_stores_with_one_key_are_told_apart() -> None:
     class Both:
         MAIN, AUX = Watch("a/", str), Watch("a/", str, store="aux")
         watches = [MAIN, AUX]
@@ -258,13 +261,13 @@ def test_two_stores_with_one_key_are_told_apart():
     assert harness.calls[-1].values == {("main", "a/1"): "x", ("aux", "a/1"): "y"}
 
 
-def test_what_a_plugin_publishes_into_what_it_watches_comes_back_once():
+def test_what_a_plugin_publishes_into_what_it_watches_comes_back_once() -> None:
     class Echo:
         WATCH = Watch("a/", str)
         watches = [WATCH]
 
         @hookimpl
-        def on_start(self, context) -> None:
+        def on_start(self, context: Context) -> None:
             self.publisher = context.publisher()
 
         @hookimpl
@@ -284,7 +287,7 @@ def test_what_a_plugin_publishes_into_what_it_watches_comes_back_once():
     ]
 
 
-def test_actual_may_be_the_live_mapping_that_applying_changes_alters():
+def test_actual_may_be_the_live_mapping_that_applying_changes_alters() -> None:
     class Follows:
         WATCH = Watch("a/", str)
         watches = [WATCH]

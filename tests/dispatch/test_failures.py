@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from datasync_core import Reject, Retry, hookimpl
+from datasync_core import Context, Event, Reject, Retry, hookimpl
 from datasync_core.dispatch.attempts import Patience
-from datasync_core.testing import Harness
+from datasync_core.testing import Harness, Told
 from tests.dispatch.recording import Recording
 
 PATIENCE = Patience(first=1.0, most=8.0, resync_after=3, hold=15.0)
 
 
-def changes(harness: Harness, plugin: str) -> list[list[tuple[str, str, object, object]]]:
+def changes(harness: Harness, plugin: str) -> list[list[Told]]:
     return [call.changes for call in harness.calls if call.plugin == plugin]
 
 
@@ -28,7 +28,7 @@ def changes(harness: Harness, plugin: str) -> list[list[tuple[str, str, object, 
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_G8_a_hook_that_raises_or_exits_hurts_its_plugin_alone(error):
+def test_G8_a_hook_that_raises_or_exits_hurts_its_plugin_alone(error: BaseException) -> None:
     bad, good = Recording(), Recording()
     harness = Harness(bad=bad, good=good)
     bad.fail = [error]
@@ -42,7 +42,7 @@ def test_G8_a_hook_that_raises_or_exits_hurts_its_plugin_alone(error):
     assert harness.in_sync()
 
 
-def test_G8_retries_back_off_and_never_delay_siblings():
+def test_G8_retries_back_off_and_never_delay_siblings() -> None:
     bad, good = Recording(), Recording()
     harness = Harness(patience=PATIENCE, bad=bad, good=good)
     bad.fail = [ValueError("no")] * 100
@@ -58,7 +58,7 @@ def test_G8_retries_back_off_and_never_delay_siblings():
     assert harness.runtime.monotonic() == began + 60
 
 
-def test_G8_after_three_failures_in_a_row_a_resync_is_tried():
+def test_G8_after_three_failures_in_a_row_a_resync_is_tried() -> None:
     bad = Recording()
     harness = Harness(patience=PATIENCE, bad=bad)
     bad.fail = [ValueError("no")] * 3
@@ -69,7 +69,7 @@ def test_G8_after_three_failures_in_a_row_a_resync_is_tried():
     assert harness.in_sync()
 
 
-def test_G7_a_key_that_failed_is_told_again_though_the_store_went_back():
+def test_G7_a_key_that_failed_is_told_again_though_the_store_went_back() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     harness.put("a/1", "old")
@@ -80,7 +80,7 @@ def test_G7_a_key_that_failed_is_told_again_though_the_store_went_back():
     assert harness.calls[-1].changes == [("UPDATE", "a/1", "old", "old")]
 
 
-def test_G7_a_key_that_failed_and_vanished_is_deleted_with_no_previous():
+def test_G7_a_key_that_failed_and_vanished_is_deleted_with_no_previous() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     plugin.fail = [ValueError("half way")]
@@ -91,7 +91,7 @@ def test_G7_a_key_that_failed_and_vanished_is_deleted_with_no_previous():
     assert harness.in_sync()
 
 
-def test_G7_a_key_of_a_failed_first_resync_that_vanished_is_deleted():
+def test_G7_a_key_of_a_failed_first_resync_that_vanished_is_deleted() -> None:
     plugin = Recording()
     harness = Harness(p=plugin, paused=True)
     plugin.fail = [ValueError("half way")]
@@ -107,7 +107,7 @@ def test_G7_a_key_of_a_failed_first_resync_that_vanished_is_deleted():
     assert harness.in_sync()
 
 
-def test_a_change_that_fails_alone_is_retried_alone():
+def test_a_change_that_fails_alone_is_retried_alone() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/2": ValueError("this one")}
@@ -120,7 +120,7 @@ def test_a_change_that_fails_alone_is_retried_alone():
     assert harness.in_sync()
 
 
-def test_a_new_change_of_a_key_set_aside_ends_its_wait():
+def test_a_new_change_of_a_key_set_aside_ends_its_wait() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/1": ValueError("this one")}
@@ -130,7 +130,7 @@ def test_a_new_change_of_a_key_set_aside_ends_its_wait():
     assert harness.calls[-1].changes == [("CREATE", "a/1", "y", None)]
 
 
-def test_retry_inside_a_change_chooses_when():
+def test_retry_inside_a_change_chooses_when() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/1": Retry("later", delay=30)}
@@ -143,7 +143,7 @@ def test_retry_inside_a_change_chooses_when():
     assert len(harness.calls) == count + 1
 
 
-def test_a_requirement_that_applies_something_ends_the_wait_of_a_key():
+def test_a_requirement_that_applies_something_ends_the_wait_of_a_key() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     high.fail_on = {"b/1": ValueError("needs a/1")}
@@ -154,7 +154,8 @@ def test_a_requirement_that_applies_something_ends_the_wait_of_a_key():
     assert harness.in_sync()
 
 
-def test_a_rejected_key_waits_for_its_next_change_and_keeps_the_last_good_value():
+def test_a_rejected_key_waits_for_its_next_change() -> None:
+    """Until then the mappings show the value that was applied last."""
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     harness.put("a/1", "good")
@@ -171,7 +172,7 @@ def test_a_rejected_key_waits_for_its_next_change_and_keeps_the_last_good_value(
     assert harness.calls[-1].changes == [("UPDATE", "a/1", "bad", "good")]
 
 
-def test_a_rejected_key_gets_another_chance_when_an_operator_asks():
+def test_a_rejected_key_gets_another_chance_when_an_operator_asks() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/1": Reject("not like this")}
@@ -182,7 +183,7 @@ def test_a_rejected_key_gets_another_chance_when_an_operator_asks():
     assert harness.calls[-1].changes == [("CREATE", "a/1", "x", None)]
 
 
-def test_a_rejected_delete_keeps_the_key_until_it_reappears():
+def test_a_rejected_delete_keeps_the_key_until_it_reappears() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     harness.put("a/1", "x")
@@ -195,7 +196,7 @@ def test_a_rejected_delete_keeps_the_key_until_it_reappears():
     assert harness.calls[-1].changes == [("UPDATE", "a/1", "z", "x")]
 
 
-def test_a_hook_that_rejects_is_called_again_only_when_something_changes():
+def test_a_hook_that_rejects_is_called_again_only_when_something_changes() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail = [Reject("never")]
@@ -208,7 +209,7 @@ def test_a_hook_that_rejects_is_called_again_only_when_something_changes():
     assert harness.calls[-1].changes == [("CREATE", "a/1", "x", None), ("CREATE", "a/2", "y", None)]
 
 
-def test_raising_out_of_a_hook_voids_what_it_rejected():
+def test_raising_out_of_a_hook_voids_what_it_rejected() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/1": Reject("not like this")}
@@ -220,7 +221,7 @@ def test_raising_out_of_a_hook_voids_what_it_rejected():
     assert harness.in_sync()
 
 
-def test_the_gate_closes_while_a_requirement_fails():
+def test_the_gate_closes_while_a_requirement_fails() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     low.fail = [ValueError("no")]
@@ -232,7 +233,7 @@ def test_the_gate_closes_while_a_requirement_fails():
     assert harness.in_sync()
 
 
-def test_a_key_set_aside_does_not_close_the_gate():
+def test_a_key_set_aside_does_not_close_the_gate() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     low.fail_on = {"a/1": ValueError("this one")}
@@ -240,7 +241,7 @@ def test_a_key_set_aside_does_not_close_the_gate():
     assert changes(harness, "high")[-1] == [("CREATE", "b/1", "x", None)]
 
 
-def test_deletes_wait_for_those_above_and_then_go_with_a_fault():
+def test_deletes_wait_for_those_above_and_then_go_with_a_fault() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     harness.commit({"a/1": "x", "b/1": "x"})
@@ -254,7 +255,7 @@ def test_deletes_wait_for_those_above_and_then_go_with_a_fault():
     assert any("waited 15 s for high" in fault for fault in harness.faults())
 
 
-def test_deletes_go_when_those_above_have_let_go():
+def test_deletes_go_when_those_above_have_let_go() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     harness.commit({"a/1": "x", "b/1": "x"})
@@ -266,7 +267,8 @@ def test_deletes_go_when_those_above_have_let_go():
     assert harness.in_sync()
 
 
-def test_a_resync_of_a_required_plugin_withholds_removals_for_the_pass_back():
+def test_a_resync_of_a_required_plugin_leaves_removals_to_the_pass_back() -> None:
+    """The removed key stays in the mapping of the resync, and its delete follows in the same round."""
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})
@@ -283,7 +285,7 @@ def test_a_resync_of_a_required_plugin_withholds_removals_for_the_pass_back():
     assert len({call.round for call in harness.calls}) == 1
 
 
-def test_after_a_fault_nothing_counts_as_applied():
+def test_after_a_fault_nothing_counts_as_applied() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     harness.commit({"a/1": "x", "b/1": "x"})
@@ -295,7 +297,7 @@ def test_after_a_fault_nothing_counts_as_applied():
     ]
 
 
-def test_a_failure_that_turned_invalid_does_not_keep_the_plugin_retrying():
+def test_a_failure_that_turned_invalid_does_not_keep_the_plugin_retrying() -> None:
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, high=high)
     low.fail = [ValueError("no")]
@@ -308,14 +310,14 @@ def test_a_failure_that_turned_invalid_does_not_keep_the_plugin_retrying():
 
 
 @pytest.mark.parametrize("ask", ["request_resync", "report_fault"])
-def test_a_plugin_that_asks_for_a_resync_in_each_resync_is_paced(ask):
+def test_a_plugin_that_asks_for_a_resync_in_each_resync_is_paced(ask: str) -> None:
     class Asks(Recording):
         @hookimpl
-        def on_start(self, context):
+        def on_start(self, context: Context) -> None:
             self.ask = getattr(context, ask)
 
         @hookimpl
-        def on_resync(self, event):
+        def on_resync(self, event: Event) -> None:
             self.ask("again")
 
     harness = Harness(patience=PATIENCE, p=Asks())
@@ -323,10 +325,10 @@ def test_a_plugin_that_asks_for_a_resync_in_each_resync_is_paced(ask):
     assert 60 / 8 <= len(harness.calls) <= 2 * (4 + 60 / 4)
 
 
-def test_a_storm_of_reports_makes_one_resync():
+def test_a_storm_of_reports_makes_one_resync() -> None:
     class Reports(Recording):
         @hookimpl
-        def on_start(self, context):
+        def on_start(self, context: Context) -> None:
             self.context = context
 
     plugin = Reports()

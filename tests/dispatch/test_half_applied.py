@@ -13,8 +13,8 @@ PATIENCE = Patience(first=1.0, most=8.0, hold=15.0)
 class Unique(Recording):
     """Drives a system in which a value belongs to one key at a time."""
 
-    def __init__(self, path: str, **more: bool) -> None:
-        super().__init__(path, **more)
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
         self.device: dict[str, str] = {}
 
     def _apply(self, event: Event) -> None:
@@ -36,7 +36,8 @@ def deletes(harness: Harness, plugin: str) -> list[tuple[str, str, object, objec
     ]
 
 
-def test_G7_a_key_that_a_failed_resync_handed_out_and_the_next_rejected_is_deleted_when_it_goes():
+def test_G7_a_key_of_a_failed_resync_that_was_rejected_is_deleted() -> None:
+    """The failed resync handed the key out, the next one rejects it; its later delete is told."""
     plugin = Recording()
     plugin.fail = [ValueError("half way")]
     plugin.fail_on = {}
@@ -50,7 +51,8 @@ def test_G7_a_key_that_a_failed_resync_handed_out_and_the_next_rejected_is_delet
     assert deletes(harness, "p") == [("DELETE", "a/1", None, None)]
 
 
-def test_G1_a_key_rejected_at_the_first_resync_may_be_left_from_an_earlier_life_and_is_deleted_when_it_goes():
+def test_G1_a_key_rejected_at_the_first_resync_is_deleted_when_it_goes() -> None:
+    """The driven system may still have the key from an earlier run of the host."""
     plugin = Recording()
     plugin.fail_on = {"a/1": Reject("never")}
     harness = Harness(paused=True, p=plugin)
@@ -60,7 +62,7 @@ def test_G1_a_key_rejected_at_the_first_resync_may_be_left_from_an_earlier_life_
     assert deletes(harness, "p") == [("DELETE", "a/1", None, None)]
 
 
-def test_a_fault_before_anything_was_told_makes_nothing_uncertain():
+def test_a_fault_before_anything_was_told_makes_nothing_uncertain() -> None:
     low, plugin = Recording("b/"), Recording(requires=["low"])
     low.fail = [Reject("no")]
     harness = Harness(patience=PATIENCE, low=low, p=plugin, paused=True)
@@ -72,7 +74,7 @@ def test_a_fault_before_anything_was_told_makes_nothing_uncertain():
     assert deletes(harness, "p") == []
 
 
-def test_a_fault_makes_what_was_never_told_no_more_certain_to_exist():
+def test_a_fault_makes_what_was_never_told_no_more_certain_to_exist() -> None:
     low, plugin = Recording("b/"), Recording(requires=["low"])
     harness = Harness(patience=PATIENCE, low=low, p=plugin)
     low.fail = [Reject("no")]
@@ -85,7 +87,7 @@ def test_a_fault_makes_what_was_never_told_no_more_certain_to_exist():
     assert deletes(harness, "p") == []
 
 
-def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered():
+def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail = [ValueError("no")] * 100
@@ -97,7 +99,8 @@ def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered():
     assert len(ledger.behind) == len(ledger._fresh) == 0
 
 
-def test_what_is_deleted_in_the_pass_back_may_be_what_was_in_the_way_of_a_create():
+def test_a_create_that_conflicts_with_a_later_delete_succeeds_on_retry() -> None:
+    """The delete comes in the pass back and removes what made the create fail."""
     plugin = Unique("a/")
     harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
     harness.put("a/1", "address")
@@ -108,7 +111,7 @@ def test_what_is_deleted_in_the_pass_back_may_be_what_was_in_the_way_of_a_create
     assert harness.in_sync()
 
 
-def test_the_pass_back_comes_also_where_the_resync_of_its_round_raised():
+def test_the_pass_back_comes_also_where_the_resync_of_its_round_raised() -> None:
     plugin = Unique("a/")
     harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
     harness.put("a/1", "address")
@@ -121,7 +124,7 @@ def test_the_pass_back_comes_also_where_the_resync_of_its_round_raised():
     assert harness.in_sync()
 
 
-def test_the_wait_goes_on_where_deletes_succeed_after_a_create_that_raised():
+def test_the_wait_goes_on_where_deletes_succeed_after_a_create_that_raised() -> None:
     class Refuses(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -136,7 +139,8 @@ def test_the_wait_goes_on_where_deletes_succeed_after_a_create_that_raised():
     assert harness.state("p").state == "retrying"
 
 
-def test_the_gate_stays_closed_while_a_plugin_that_raised_reject_waits_at_a_gate_of_its_own():
+def test_the_gate_stays_closed_while_a_rejected_plugin_waits() -> None:
+    """A plugin that raised Reject and now waits for its own requirement keeps its dependents waiting."""
     low, middle, top = (
         Recording("a/"),
         Recording("b/", requires=["low"]),
@@ -157,7 +161,7 @@ def test_the_gate_stays_closed_while_a_plugin_that_raised_reject_waits_at_a_gate
     assert harness.in_sync()
 
 
-def test_the_gate_closes_for_a_key_that_was_set_aside_and_has_changed():
+def test_the_gate_closes_for_a_key_that_was_set_aside_and_has_changed() -> None:
     low, middle, top = (
         Recording("a/"),
         Recording("b/", requires=["low"]),
@@ -178,7 +182,7 @@ def test_the_gate_closes_for_a_key_that_was_set_aside_and_has_changed():
     assert harness.in_sync()
 
 
-def test_deletes_that_wait_go_in_the_end_also_after_a_call_that_raised():
+def test_deletes_that_wait_go_in_the_end_also_after_a_call_that_raised() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=PATIENCE, p=plugin, user=Recording("b/", requires=["p"]))
     harness.commit({"a/1": "x", "b/1": "x"})
@@ -195,7 +199,7 @@ def test_deletes_that_wait_go_in_the_end_also_after_a_call_that_raised():
     assert harness.in_sync()
 
 
-def test_a_key_set_aside_is_tried_again_also_after_a_call_that_raised():
+def test_a_key_set_aside_is_tried_again_also_after_a_call_that_raised() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/2": Retry("later", 20)}

@@ -8,7 +8,7 @@ references between plugins and a driven system that refuses is a test of its own
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
 
@@ -50,7 +50,7 @@ class Device:
             self.wrong.append("on_change before a resync succeeded")
         self._apply(event, event.changes(self.watch))
 
-    def _apply(self, event: Event, changes: Any) -> None:
+    def _apply(self, event: Event, changes: Iterable[Change[str]]) -> None:
         todo = list(changes)
         if [change.deleted for change in todo] != sorted((change.deleted for change in todo), reverse=True):
             self.wrong.append("deletes do not come first")
@@ -101,7 +101,16 @@ def play(seed: int) -> None:
         "all": Device(rng, "", [], modes[3]),
     }
     brake = (0.5, rng.choice([2, 3, 10]))
-    harness = Harness(patience=Patience(hold=5), seed=seed, paused=True, brake=brake, **plugins)
+    harness = Harness(
+        patience=Patience(hold=5),
+        seed=seed,
+        paused=True,
+        brake=brake,
+        low=plugins["low"],
+        middle=plugins["middle"],
+        top=plugins["top"],
+        all=plugins["all"],
+    )
     for plugin in plugins.values():
         plugin.trouble = rng.choice([0, 0.3, 0.6])
     truth: dict[str, str] = {}
@@ -170,6 +179,6 @@ def check(history: str, harness: Harness, plugins: dict[str, Device], truth: dic
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_G1_after_any_history_every_plugin_is_right(part):
+def test_G1_after_any_history_every_plugin_is_right(part: int) -> None:
     for seed in range(part * HISTORIES // 4, (part + 1) * HISTORIES // 4):
         play(seed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from datasync_core import Event, Reject, Retry, Watch, hookimpl
+from datasync_core import Context, Event, Fault, Reject, Retry, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.model.faults import FaultKind
 from datasync_core.testing import Harness
@@ -24,10 +26,10 @@ class LateRetry(Retry):
 
 @pytest.mark.parametrize(
     "error",
-    [Speechless(), Reject(Speechless()), Retry("x", delay="5"), Retry("x", float("nan")), LateRetry()],  # type: ignore[arg-type]
+    [Speechless(), Reject(Speechless()), Retry("x", delay="5"), Retry("x", float("nan")), LateRetry()],  # type: ignore[arg-type]  # a delay of text
     ids=["no text", "a reason without text", "a delay of text", "a delay of no number", "no __init__"],
 )
-def test_G8_an_odd_exception_hurts_its_plugin_alone_and_makes_no_hot_loop(error):
+def test_G8_an_odd_exception_hurts_its_plugin_alone_and_makes_no_hot_loop(error: BaseException) -> None:
     odd, good = Recording(), Recording()
     harness = Harness(patience=PATIENCE, odd=odd, good=good)
     odd.fail = [error] * 3
@@ -44,7 +46,7 @@ def test_G8_an_odd_exception_hurts_its_plugin_alone_and_makes_no_hot_loop(error)
 
 
 @pytest.mark.parametrize("delay", ["5", float("nan"), float("inf"), -1, True])
-def test_a_delay_that_is_none_is_refused_where_it_is_given(delay):
+def test_a_delay_that_is_none_is_refused_where_it_is_given(delay: Any) -> None:
     class Asks(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -56,7 +58,7 @@ def test_a_delay_that_is_none_is_refused_where_it_is_given(delay):
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), Speechless(), KeyboardInterrupt()])
-def test_whatever_leaves_a_codec_makes_that_key_invalid(error):
+def test_whatever_leaves_a_codec_makes_that_key_invalid(error: BaseException) -> None:
     def decode(value: bytes) -> bytes:
         if value == b"bad":
             raise error
@@ -78,7 +80,7 @@ def test_whatever_leaves_a_codec_makes_that_key_invalid(error):
     assert len(harness.values("good")) == 2
 
 
-def test_a_key_that_fails_alone_is_said_once():
+def test_a_key_that_fails_alone_is_said_once() -> None:
     plugin = Recording()
     harness = Harness(patience=PATIENCE, p=plugin)
     plugin.fail_on = {"a/1": ValueError("boom")}
@@ -88,10 +90,10 @@ def test_a_key_that_fails_alone_is_said_once():
     assert harness.faults() == ["p: a/1 failed alone and is tried again: ValueError: boom"]
 
 
-def test_an_observer_that_lets_another_report_makes_no_circle():
+def test_an_observer_that_lets_another_report_makes_no_circle() -> None:
     class Reports(Recording):
         @hookimpl
-        def on_start(self, context):
+        def on_start(self, context: Context) -> None:
             self.context = context
 
     class Observes:
@@ -99,7 +101,7 @@ def test_an_observer_that_lets_another_report_makes_no_circle():
             self.other, self.told = other, 0
 
         @hookimpl
-        def on_fault(self, fault) -> None:
+        def on_fault(self, fault: Fault) -> None:
             self.told += 1
             self.other.context.report_fault("again")
 

@@ -22,7 +22,7 @@ def behind(harness: Harness, plugin: str) -> set[str]:
     return {key for ledger in harness._lanes[plugin].ledgers.values() for key in ledger.behind}
 
 
-def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger():
+def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger() -> None:
     seen: list[set[str]] = []
 
     class Looking(Recording):
@@ -39,7 +39,7 @@ def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger():
     assert harness.calls[-1].changes == [("DELETE", "a/2", None, "z")]
 
 
-def test_G7_what_a_failed_call_was_told_is_pending_and_told_again():
+def test_G7_what_a_failed_call_was_told_is_pending_and_told_again() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=TRY_SOON, p=plugin)
     harness.put("a/1", "x")
@@ -53,7 +53,7 @@ def test_G7_what_a_failed_call_was_told_is_pending_and_told_again():
     assert harness._lanes["p"].clean
 
 
-def test_a_reject_out_of_a_call_waits_for_a_change():
+def test_a_reject_out_of_a_call_waits_for_a_change() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=TRY_SOON, p=plugin)
     plugin.fail = [Reject("never")]
@@ -65,7 +65,7 @@ def test_a_reject_out_of_a_call_waits_for_a_change():
     assert [change.key for change in harness.calls[-1].changes] == ["a/1", "a/2"]
 
 
-def test_a_key_that_failed_alone_is_set_aside_and_the_rest_is_applied():
+def test_a_key_that_failed_alone_is_set_aside_and_the_rest_is_applied() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=TRY_SOON, p=plugin)
     harness.put("a/1", "x")
@@ -77,7 +77,7 @@ def test_a_key_that_failed_alone_is_set_aside_and_the_rest_is_applied():
     assert harness.calls[-1].changes == [("UPDATE", "a/1", "y", "x")]
 
 
-def test_an_invalid_value_among_others_is_alone_in_not_being_told():
+def test_an_invalid_value_among_others_is_alone_in_not_being_told() -> None:
     harness = Harness(p=Recording("a/", type=int))
     harness.put("a/1", "1")
     harness.commit({"a/1": "no number", "a/2": "2"})
@@ -110,7 +110,9 @@ def frosty() -> tuple[Harness, Asking]:
     return harness, plugin
 
 
-def test_G8_a_plugin_keeps_up_beside_keys_that_are_invalid_or_rejected(frosty: tuple[Harness, Asking]):
+def test_G8_a_plugin_keeps_up_beside_keys_that_are_invalid_or_rejected(
+    frosty: tuple[Harness, Asking],
+) -> None:
     harness, plugin = frosty
     harness.put("a/ok", "5")
     assert harness.calls[-1].changes == [("UPDATE", "a/ok", 5, 4)]
@@ -123,7 +125,7 @@ def test_G8_a_plugin_keeps_up_beside_keys_that_are_invalid_or_rejected(frosty: t
     assert harness._lanes["p"].clean
 
 
-def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are():
+def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are() -> None:
     found: list[list[tuple[str, str]]] = []
 
     class Comparing(Recording):
@@ -156,7 +158,7 @@ def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are():
 )
 def test_G8_what_is_frozen_is_told_again_when_it_changes(
     frosty: tuple[Harness, Asking], writes: dict[str, str | None], told: list[Any] | None, frozen: set[str]
-):
+) -> None:
     harness, plugin = frosty
     plugin.fail_on = {}
     calls = len(harness.calls)
@@ -171,7 +173,7 @@ def test_G8_what_is_frozen_is_told_again_when_it_changes(
     assert harness._lanes["p"].clean
 
 
-def test_the_fault_names_the_key_that_was_handed_out_last():
+def test_the_fault_names_the_key_that_was_handed_out_last() -> None:
     class Fails(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -203,13 +205,13 @@ class Over:
 
 
 @pytest.mark.parametrize(("at", "key"), [(0, "a/1"), (1, "a/2"), (2, "b/1"), (3, "b/2")])
-def test_the_fault_names_the_key_in_a_loop_over_several_watches(at: int, key: str):
+def test_the_fault_names_the_key_in_a_loop_over_several_watches(at: int, key: str) -> None:
     harness = Harness(p=Over(at))
     harness.commit({"a/1": "1", "a/2": "2", "b/1": "3", "b/2": "4"})
     assert f"failed at {key}: " in harness.faults()[-1]
 
 
-def test_values_that_another_plugin_had_decoded_stand_by_their_keys():
+def test_values_that_another_plugin_had_decoded_stand_by_their_keys() -> None:
     harness = Harness(p=Recording("a/", type=int), q=Over())
     harness.commit({"a/1": "1", "a/2": "2", "b/1": "3", "b/2": "4"})  # who asks first has what was decoded
     assert harness.calls[-1].plugin == "q"
@@ -244,7 +246,7 @@ class Keeping:
     [["a/1"], ["a/1", "a/2", "a/3"], ["a/1", "b/1", "b/2"]],
     ids=["one key", "one watch", "two watches"],
 )
-def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys):
+def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys: list[str]) -> None:
     plugin = Keeping()
     harness = Harness(p=plugin)
     harness.commit(dict.fromkeys(keys, "x"))
@@ -255,7 +257,8 @@ def test_an_iterator_kept_beyond_the_hook_says_that_its_event_is_over(keys):
         raise ValueError("too late to set this key aside")
 
 
-def test_a_gate_that_closes_within_the_round_keeps_the_dependent_from_being_told():
+def test_a_gate_that_closes_within_the_round_holds_the_dependent() -> None:
+    """The dependent is told only after the plugin that it requires succeeded."""
     low = Recording("low/")
     harness = Harness(patience=TRY_SOON, low=low, high=Recording("high/", requires=["low"]))
     harness.commit({"low/1": "x", "high/1": "x"})
@@ -267,7 +270,7 @@ def test_a_gate_that_closes_within_the_round_keeps_the_dependent_from_being_told
     assert [call.plugin for call in harness.calls[-2:]] == ["low", "high"]
 
 
-def test_deletes_of_a_required_plugin_still_go_back():
+def test_deletes_of_a_required_plugin_still_go_back() -> None:
     harness = Harness(low=Recording("low/"), high=Recording("high/", requires=["low"]))
     harness.commit({"low/1": "x", "high/1": "x"})
     del harness.calls[:]
@@ -276,7 +279,7 @@ def test_deletes_of_a_required_plugin_still_go_back():
     assert told == [("low", ["low/2"]), ("high", ["high/1"]), ("low", ["low/1"])]
 
 
-def test_the_same_bytes_again_end_a_rejection_and_are_told_to_nobody_else():
+def test_the_same_bytes_again_end_a_rejection_and_are_told_to_nobody_else() -> None:
     class Rejecting(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -290,7 +293,7 @@ def test_the_same_bytes_again_end_a_rejection_and_are_told_to_nobody_else():
     assert [(call.plugin, call.changes) for call in harness.calls] == [("p", [("CREATE", "a/1", "x", None)])]
 
 
-def test_a_loop_that_was_not_begun_is_over_with_its_event_too():
+def test_a_loop_that_was_not_begun_is_over_with_its_event_too() -> None:
     class Lazy(Recording):
         kept: list[Iterator[Change[Any]]] = []
 
@@ -314,7 +317,7 @@ def test_a_loop_that_was_not_begun_is_over_with_its_event_too():
 
 
 @pytest.mark.parametrize("names", [["a/1"], ["b/1"], ["a/1", "b/1"], ["a/1", "a/2"], ["b/1", "b/2"]])
-def test_a_watch_is_told_its_own_changes_however_few_there_are(names: list[str]):
+def test_a_watch_is_told_its_own_changes_however_few_there_are(names: list[str]) -> None:
     class Both(Recording):
         b = Watch("b/", str)
         heard: list[list[str]] = []
@@ -332,7 +335,7 @@ def test_a_watch_is_told_its_own_changes_however_few_there_are(names: list[str])
     assert plugin.heard == [[name for name in names if name.startswith("b/")], names, names]
 
 
-def test_one_change_in_each_of_two_stores_is_told_in_one_call():
+def test_one_change_in_each_of_two_stores_is_told_in_one_call() -> None:
     class Both(Recording):
         other = Watch("a/", str, store="other")
         heard: list[list[str]] = []
@@ -355,12 +358,13 @@ def test_one_change_in_each_of_two_stores_is_told_in_one_call():
     assert plugin.heard == [["a/go"], ["a/0", "a/1"]]
 
 
-def test_a_value_that_a_plugin_alters_is_altered_for_nobody_else():
+def test_a_value_that_a_plugin_alters_is_altered_for_nobody_else() -> None:
     class Altering(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:
             for _ in range(2):
                 for change in event:
+                    assert not change.deleted
                     seen.append(dict(change.value))
                     change.value["n"] = 0
             seen.append(dict(event[self.watch]["1"]))
@@ -410,11 +414,11 @@ def _blamed(body: Any) -> str | None:
     ],
     ids=["nothing", "an empty loop after", "abandoned", "then values", "values before", "many", "nested"],
 )
-def test_the_suspect_is_the_key_that_was_handed_out_last(body: Any, key: str | None):
+def test_the_suspect_is_the_key_that_was_handed_out_last(body: Any, key: str | None) -> None:
     assert _blamed(body) == key
 
 
-def test_one_failure_is_enough_for_a_resync_where_that_is_asked_for():
+def test_one_failure_is_enough_for_a_resync_where_that_is_asked_for() -> None:
     plugin = Recording("a/")
     harness = Harness(patience=Patience(first=1, most=1, resync_after=1), p=plugin)
     plugin.fail = [ValueError("no")]

@@ -43,7 +43,7 @@ def two() -> tuple[Harness, Raw, Raw]:
     return harness, first, second
 
 
-def test_G7_kind_value_previous_and_revision_are_those_of_any_change(two: tuple[Harness, Raw, Raw]):
+def test_G7_kind_value_previous_and_revision_are_those_of_any_change(two: tuple[Harness, Raw, Raw]) -> None:
     harness, first, _ = two
     harness.commit({"a/1": "z", "a/2": None, "a/3": ""})
     assert harness.calls[-1].changes == harness.calls[-2].changes
@@ -56,7 +56,7 @@ def test_G7_kind_value_previous_and_revision_are_those_of_any_change(two: tuple[
     assert len({change.revision for change in first.told}) == 1
 
 
-def test_G8_none_alters_what_another_is_told():
+def test_G8_none_alters_what_another_is_told() -> None:
     class Altering(Raw):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -68,7 +68,7 @@ def test_G8_none_alters_what_another_is_told():
     assert [(change.key, change.value) for change in second.told] == [("a/1", b"x"), ("a/2", b"y")]
 
 
-def test_names_begin_where_each_watch_says():
+def test_names_begin_where_each_watch_says() -> None:
     wide, narrow = Raw(""), Raw("a/b/")
     Harness(p=wide, q=narrow).commit({"a/b/1": "x", "a/b/2": "y"})
     assert [change.name for change in wide.told] == ["a/b/1", "a/b/2"]
@@ -76,7 +76,7 @@ def test_names_begin_where_each_watch_says():
 
 
 @pytest.mark.parametrize(("error", "pending"), [(ValueError("no"), {"a/1"}), (Reject("no"), set())])
-def test_G8_a_key_that_fails_for_one_is_applied_by_the_other(error: Exception, pending: set[str]):
+def test_G8_a_key_that_fails_for_one_is_applied_by_the_other(error: Exception, pending: set[str]) -> None:
     first, second = Raw(), Raw()
     harness = Harness(patience=TRY_SOON, p=first, q=second)
     second.fail_on = {"a/1": error}
@@ -93,7 +93,7 @@ def test_G8_a_key_that_fails_for_one_is_applied_by_the_other(error: Exception, p
     assert set(ledger.behind) | set(ledger.frozen) == {"a/1"}
 
 
-def test_a_key_may_be_left_for_later_by_its_change():
+def test_a_key_may_be_left_for_later_by_its_change() -> None:
     class Later(Raw):
         @hookimpl
         def on_change(self, event: Event) -> None:
@@ -107,7 +107,7 @@ def test_a_key_may_be_left_for_later_by_its_change():
     assert set(ledger.aside) == {"a/1"}
 
 
-def test_what_is_kept_beyond_the_hook_is_over(two: tuple[Harness, Raw, Raw]):
+def test_what_is_kept_beyond_the_hook_is_over(two: tuple[Harness, Raw, Raw]) -> None:
     harness, first, second = two
     kept = first.told[0], second.told[0]
     loops = first.loop, second.loop
@@ -121,7 +121,7 @@ def test_what_is_kept_beyond_the_hook_is_over(two: tuple[Harness, Raw, Raw]):
             raise ValueError("too late to set this key aside")
 
 
-def test_G8_a_kept_change_sets_nothing_aside_while_another_plugin_is_told():
+def test_G8_a_kept_change_sets_nothing_aside_while_another_plugin_is_told() -> None:
     first = Raw()
 
     class Second(Raw):
@@ -138,7 +138,7 @@ def test_G8_a_kept_change_sets_nothing_aside_while_another_plugin_is_told():
     assert harness._lanes["q"].clean
 
 
-def test_the_next_round_has_changes_of_its_own(two: tuple[Harness, Raw, Raw]):
+def test_the_next_round_has_changes_of_its_own(two: tuple[Harness, Raw, Raw]) -> None:
     harness, first, second = two
     harness.commit({"a/1": "x2", "a/2": "y2"})
     harness.commit({"a/3": "new", "a/4": "new"})
@@ -147,7 +147,7 @@ def test_the_next_round_has_changes_of_its_own(two: tuple[Harness, Raw, Raw]):
 
 
 @pytest.mark.parametrize(("at", "key"), [(0, "a/1"), (1, "a/2"), (2, "b/1"), (3, "b/2")])
-def test_the_fault_names_the_key_that_was_handed_out_last(at: int, key: str):
+def test_the_fault_names_the_key_that_was_handed_out_last(at: int, key: str) -> None:
     class Over:
         watches = [Watch("a/", bytes), Watch("b/", bytes)]
 
@@ -166,7 +166,7 @@ def test_the_fault_names_the_key_that_was_handed_out_last(at: int, key: str):
     assert f"failed at {key}: " in harness.faults()[-1]
 
 
-def test_G1_one_change_of_a_store_hides_none_of_another_in_the_same_round():
+def test_G1_one_change_of_a_store_hides_none_of_another_in_the_same_round() -> None:
     class Both(Raw):
         def __init__(self) -> None:
             super().__init__()

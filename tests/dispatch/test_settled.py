@@ -13,7 +13,8 @@ def is_settled(harness: Harness) -> bool:
     return harness._dispatcher.is_settled()
 
 
-def test_G11_a_first_resync_that_failed_and_is_held_by_the_brake_now_is_not_waited_for():
+def test_G11_a_failed_first_resync_that_is_held_is_not_waited_for() -> None:
+    """The brake holds the plugin after its first resync failed; after a release it is waited for again."""
     plugin = Recording()
     harness = Harness(p=plugin, expected={"p": 20})
     plugin.fail = [ValueError("down")] * 2
@@ -30,7 +31,8 @@ def test_G11_a_first_resync_that_failed_and_is_held_by_the_brake_now_is_not_wait
     assert harness.in_sync()
 
 
-def test_G11_a_plugin_that_failed_is_not_waited_for_while_what_it_requires_has_given_up():
+def test_G11_a_failed_plugin_behind_a_rejected_one_is_not_waited_for() -> None:
+    """The plugin cannot be tried again while the plugin that it requires waits for a change."""
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(low=low, high=high)
     high.fail = [ValueError("down")]
@@ -44,12 +46,14 @@ def test_G11_a_plugin_that_failed_is_not_waited_for_while_what_it_requires_has_g
     assert is_settled(harness)
 
 
-def test_G11_an_on_start_that_failed_is_waited_for_though_the_brake_holds_what_comes_then():
+def test_G11_a_failed_on_start_is_waited_for_until_it_succeeds() -> None:
+    """After it succeeds, the brake holds the first resync, which is not waited for."""
+
     class Starts(Recording):
         @hookimpl
         def on_start(self, context: Context) -> None:
-            if self.fail:
-                raise self.fail.pop()
+            if self.fail and (error := self.fail.pop()):
+                raise error
 
     plugin = Starts()
     plugin.fail = [ValueError("not yet")]
@@ -60,7 +64,7 @@ def test_G11_an_on_start_that_failed_is_waited_for_though_the_brake_holds_what_c
     assert is_settled(harness)
 
 
-def test_G11_what_a_plugin_set_aside_is_waited_for_while_it_is_tried_again():
+def test_G11_what_a_plugin_set_aside_is_waited_for_while_it_is_tried_again() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     plugin.fail_on["a/1"] = ValueError("in use")
@@ -72,7 +76,7 @@ def test_G11_what_a_plugin_set_aside_is_waited_for_while_it_is_tried_again():
     assert is_settled(harness)
 
 
-def test_G11_what_a_rejected_plugin_set_aside_before_is_waited_for():
+def test_G11_what_a_rejected_plugin_set_aside_before_is_waited_for() -> None:
     """The last call was rejected as a whole; what stirs the plugin since lets go on what it had set aside."""
     plugin = Recording()
     harness = Harness(p=plugin)
@@ -90,7 +94,8 @@ def test_G11_what_a_rejected_plugin_set_aside_before_is_waited_for():
     assert is_settled(harness)
 
 
-def test_G11_deletes_of_a_rejected_plugin_that_wait_for_those_above_are_waited_for():
+def test_G11_deferred_deletes_of_a_rejected_plugin_are_waited_for() -> None:
+    """The deletes wait for the plugins that require it."""
     low, high = Recording("a/"), Recording("b/", requires=["low"])
     harness = Harness(low=low, high=high)
     harness.commit({"a/1": "x", "a/2": "x", "b/1": "x"})
@@ -106,7 +111,8 @@ def test_G11_deletes_of_a_rejected_plugin_that_wait_for_those_above_are_waited_f
     assert is_settled(harness)
 
 
-def test_G11_a_plugin_that_the_brake_holds_at_first_is_not_waited_for_though_changes_are_pending():
+def test_G11_a_plugin_held_at_its_start_is_not_waited_for() -> None:
+    """Its pending changes do not make a wait last longer."""
     plugin = Recording()
     harness = Harness(p=plugin, expected={"p": 20})
     plugin.fail = [ValueError("down")]
@@ -118,7 +124,7 @@ def test_G11_a_plugin_that_the_brake_holds_at_first_is_not_waited_for_though_cha
     assert is_settled(harness)
 
 
-def test_G11_a_round_that_a_stop_cut_short_settles_nothing():
+def test_G11_a_round_that_a_stop_cut_short_settles_nothing() -> None:
     """It left out a plugin whose next attempt was due."""
 
     class Stops(Recording):

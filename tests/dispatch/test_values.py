@@ -15,7 +15,7 @@ class Route:
     metric: int = 100
 
 
-def test_G8_an_invalid_value_is_invalid_alone():
+def test_G8_an_invalid_value_is_invalid_alone() -> None:
     harness = Harness(p=Recording(type=Route))
     harness.commit({"a/1": {"via": "eth0"}, "a/2": {"via": "eth0", "metric": "x"}})
     assert harness.calls[-1].changes == [("CREATE", "a/1", Route("eth0"), None)]
@@ -24,7 +24,7 @@ def test_G8_an_invalid_value_is_invalid_alone():
     assert harness.calls[-1].changes == [("CREATE", "a/2", Route("eth1"), None)]
 
 
-def test_G8_the_last_good_value_stays_through_resyncs():
+def test_G8_the_last_good_value_stays_through_resyncs() -> None:
     harness = Harness(p=Recording(type=Route))
     harness.put("a/1", {"via": "eth0"})
     harness.put("a/1", "{")
@@ -41,7 +41,7 @@ def test_G8_the_last_good_value_stays_through_resyncs():
     assert harness.calls[-1].changes == [("UPDATE", "a/1", Route("eth9"), Route("eth0"))]
 
 
-def test_G8_a_delete_of_an_invalid_key_is_a_delete():
+def test_G8_a_delete_of_an_invalid_key_is_a_delete() -> None:
     harness = Harness(p=Recording(type=Route))
     harness.put("a/1", {"via": "eth0"})
     harness.put("a/1", "{")
@@ -49,7 +49,7 @@ def test_G8_a_delete_of_an_invalid_key_is_a_delete():
     assert harness.calls[-1].changes == [("DELETE", "a/1", None, Route("eth0"))]
 
 
-def test_a_key_invalid_at_the_first_resync_is_deleted_when_it_goes():
+def test_a_key_invalid_at_the_first_resync_is_deleted_when_it_goes() -> None:
     harness = Harness(p=Recording(type=Route), paused=True)
     harness.lose()
     harness.put("a/1", "{")
@@ -59,7 +59,7 @@ def test_a_key_invalid_at_the_first_resync_is_deleted_when_it_goes():
     assert harness.calls[-1].changes == [("DELETE", "a/1", None, None)]
 
 
-def test_one_key_may_be_invalid_for_one_plugin_and_fine_for_another():
+def test_one_key_may_be_invalid_for_one_plugin_and_fine_for_another() -> None:
     harness = Harness(strict=Recording(type=Route), loose=Recording(type=bytes))
     harness.put("a/1", "{")
     assert [(call.plugin, call.changes) for call in harness.calls[2:]] == [
@@ -67,7 +67,7 @@ def test_one_key_may_be_invalid_for_one_plugin_and_fine_for_another():
     ]
 
 
-def test_event_invalid_names_the_key_and_no_diff_deletes_it():
+def test_event_invalid_names_the_key_and_no_diff_deletes_it() -> None:
     class Reads:
         WATCH = Watch("a/", Route)
         watches = [WATCH]
@@ -92,7 +92,7 @@ def test_event_invalid_names_the_key_and_no_diff_deletes_it():
     assert plugin.diff == [("DELETE", "stray")]
 
 
-def test_a_plugin_may_change_what_it_gets():
+def test_a_plugin_may_change_what_it_gets() -> None:
     class Vandal(Recording):
         @hookimpl
         def on_change(self, event: Event) -> None:

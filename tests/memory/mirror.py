@@ -41,7 +41,7 @@ class Mirror:
     def on_change(self, event: Event) -> None:
         self._apply(event)
 
-    def await_value(self, name: str, value: Any) -> None:
+    def await_value(self, name: str, value: object) -> None:
         """Wait until this is what it applied."""
         with self._heard:
             assert self._heard.wait_for(lambda: self.copy.get(name) == value, PATIENCE), (

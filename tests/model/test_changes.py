@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -98,7 +99,9 @@ def test_a_change_that_is_printed_shows_no_value() -> None:
         (Reject("no such gateway"), ("reject", "routes/a", "no such gateway")),
     ],
 )
-def test_a_failure_with_a_change_stays_this_keys_own(make: Any, error: Exception, said: Any) -> None:
+def test_a_failure_with_a_change_stays_this_keys_own(
+    make: Callable[[Recorder], Change[Any]], error: Exception, said: tuple[object, ...]
+) -> None:
     source = Recorder()
     change: Change[Any] = make(source)
     with change:

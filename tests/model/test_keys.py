@@ -114,7 +114,8 @@ def test_what_is_no_path_is_refused_with_the_right_form(path: str, sentence: str
 
 
 @given(st.text())
-def test_a_shown_key_is_one_line_without_control_characters_and_itself_where_it_has_none(key: str) -> None:
+def test_a_shown_key_is_printable(key: str) -> None:
+    """A shown key is one line without control characters; a key that has none is shown unchanged."""
     assert shown(key).isprintable()
     assert (shown(key) == key) == key.isprintable()
     assert shown(shown(key)) == shown(key)

@@ -71,7 +71,9 @@ def test_a_wait_may_be_as_long_as_a_plugin_says(runtime: RealRuntime, timeout: f
 
 def test_no_ring_is_lost_between_threads(runtime: RealRuntime) -> None:
     """Whoever hears a ring looks afterwards, and so must see everything that was rung for."""
-    bell, done, seen = runtime.doorbell(), [], []
+    bell = runtime.doorbell()
+    done: list[int] = []
+    seen: list[int] = []
     total = 4 * 5000
 
     def write(count: int) -> Callable[[], None]:

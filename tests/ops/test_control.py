@@ -8,9 +8,9 @@ import socket
 import stat
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -49,14 +49,14 @@ def plugin() -> Applies:
 
 
 @pytest.fixture
-def host(tmp_path: Path, plugin: Applies) -> Any:
+def host(tmp_path: Path, plugin: Applies) -> Iterator[Host]:
     with Host("memory:", {"p": plugin}, name="edge", state_dir=tmp_path) as running:
         assert running.wait(SOON)
         yield running
         plugin.go.set()
 
 
-def test_status_explain_resync_and_release_are_answered(host, plugin, tmp_path):
+def test_status_explain_resync_and_release_are_answered(host: Host, plugin: Applies, tmp_path: Path) -> None:
     host.publisher().put("a/1", "x")
     assert host.wait(SOON)
     status = ask(tmp_path, {"command": "status"})
@@ -68,7 +68,7 @@ def test_status_explain_resync_and_release_are_answered(host, plugin, tmp_path):
     assert ask(tmp_path, {"command": "release", "plugin": "p"}) == 0
 
 
-def test_it_answers_while_a_hook_hangs(host, plugin, tmp_path):
+def test_it_answers_while_a_hook_hangs(host: Host, plugin: Applies, tmp_path: Path) -> None:
     plugin.go.clear()
     host.publisher().put("a/1", "x")
     assert plugin.inside.wait(SOON)
@@ -76,7 +76,7 @@ def test_it_answers_while_a_hook_hangs(host, plugin, tmp_path):
     assert ask(tmp_path, {"command": "resync", "plugins": ["p"]}) == ["p"]
 
 
-def test_a_release_says_how_many_removals_it_covers(tmp_path):
+def test_a_release_says_how_many_removals_it_covers(tmp_path: Path) -> None:
     plugin = Applies()
     from datasync_transports.memory import MemoryTransport
 
@@ -92,7 +92,10 @@ def test_a_release_says_how_many_removals_it_covers(tmp_path):
         assert ask(tmp_path, {"command": "status"})["plugins"][0]["state"] == "in_sync"
 
 
-def test_a_release_at_the_start_says_how_many_keys_there_are_fewer_than_in_an_earlier_life(tmp_path):
+def test_a_release_at_the_start_returns_how_many_keys_are_missing(
+    tmp_path: Path,
+) -> None:
+    """The number is how many keys fewer there are than in the earlier run of the host."""
     with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
         host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
         assert host.wait(SOON)
@@ -115,12 +118,14 @@ def test_a_release_at_the_start_says_how_many_keys_there_are_fewer_than_in_an_ea
         ([], "a request is a JSON object"),
     ],
 )
-def test_what_it_cannot_do_it_says(host, tmp_path, request_, sentence):
+def test_what_it_cannot_do_it_says(
+    host: Host, tmp_path: Path, request_: Mapping[str, object], sentence: str
+) -> None:
     with pytest.raises(UsageError, match=sentence.replace("(", r"\(")):
         ask(tmp_path, request_)
 
 
-def test_nonsense_gets_a_sentence_and_the_next_client_an_answer(host, tmp_path):
+def test_nonsense_gets_a_sentence_and_the_next_client_an_answer(host: Host, tmp_path: Path) -> None:
     for nonsense in (b"{\n", b"\xff\n", b"x" * (LONGEST + 2) + b"\n", b""):
         with closing(socket.socket(socket.AF_UNIX)) as client:
             client.settimeout(SOON)
@@ -138,7 +143,8 @@ def connect(folder: Path) -> socket.socket:
     return client
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting_and_no_host_from_its_end(tmp_path):
+def test_a_silent_client_delays_neither_other_clients_nor_the_stop(tmp_path: Path) -> None:
+    """A client that connects and sends nothing does not delay other requests or the stop of the host."""
     with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
         with closing(connect(tmp_path)) as silent:
             began = time.monotonic()
@@ -148,7 +154,7 @@ def test_a_client_that_says_nothing_keeps_nobody_waiting_and_no_host_from_its_en
             assert silent.recv(1) == b""
 
 
-def test_a_client_that_dawdles_is_sent_away_in_time(tmp_path, monkeypatch):
+def test_a_client_that_dawdles_is_sent_away_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "PATIENCE", 0.2)
     with Host("memory:", {"p": Applies()}, state_dir=tmp_path), closing(connect(tmp_path)) as slow:
         slow.settimeout(0.02)
@@ -165,7 +171,10 @@ def test_a_client_that_dawdles_is_sent_away_in_time(tmp_path, monkeypatch):
         pytest.fail("it was never sent away")
 
 
-def test_an_answer_that_is_read_slowly_arrives_whole_and_the_next_client_is_served_meanwhile(tmp_path):
+def test_an_answer_that_is_read_slowly_arrives_whole(
+    tmp_path: Path,
+) -> None:
+    """The next client is served while the first one still reads."""
     with Host("memory:", {"p": Applies()}, name="n" * 3_000_000, state_dir=tmp_path):
         with closing(connect(tmp_path)) as slow:
             slow.sendall(b'{"command": "status"}\n')
@@ -175,14 +184,17 @@ def test_an_answer_that_is_read_slowly_arrives_whole_and_the_next_client_is_serv
             assert len(json.loads("{" + slow.makefile().readline())["result"]["host"]) == 3_000_000
 
 
-def test_of_too_many_clients_the_oldest_makes_room(host, tmp_path):
+def test_of_too_many_clients_the_oldest_makes_room(host: Host, tmp_path: Path) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(connect(tmp_path))) for _ in range(control.MOST)]
         assert ask(tmp_path, {"command": "status"})["host"] == "edge"
         assert clients[0].recv(1) == b""
 
 
-def test_a_socket_that_cannot_be_opened_is_a_matter_of_configuration_and_nothing_is_left(tmp_path):
+def test_a_socket_that_cannot_be_opened_is_a_config_error(
+    tmp_path: Path,
+) -> None:
+    """The failed start leaves nothing behind, so the next start succeeds."""
     (tmp_path / "control").mkdir()
     plugin = Applies()
     with pytest.raises(ConfigError, match=f"the state directory {tmp_path} cannot be used"):
@@ -193,7 +205,7 @@ def test_a_socket_that_cannot_be_opened_is_a_matter_of_configuration_and_nothing
         assert host.wait(SOON)
 
 
-def test_a_host_that_ends_in_the_middle_of_its_answer_is_told(tmp_path):
+def test_a_host_that_ends_in_the_middle_of_its_answer_is_told(tmp_path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(tmp_path / "control"))
         listener.listen()
@@ -211,18 +223,18 @@ def test_a_host_that_ends_in_the_middle_of_its_answer_is_told(tmp_path):
         thread.join()
 
 
-def test_only_the_owner_may_connect(host, tmp_path):
+def test_only_the_owner_may_connect(host: Host, tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "control").st_mode) == 0o600
 
 
-def test_paths_too_long_for_a_socket_are_served(tmp_path):
+def test_paths_too_long_for_a_socket_are_served(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 50)
     with Host("memory:", {"p": Applies()}, name="deep", state_dir=folder) as host:
         assert host.wait(SOON)
         assert ask(folder, {"command": "status"})["host"] == "deep"
 
 
-def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_path):
+def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_path: Path) -> None:
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(str(tmp_path / "control"))
     stale.close()
@@ -237,7 +249,7 @@ def test_the_socket_goes_with_the_host_and_a_stale_one_is_in_nobodys_way(tmp_pat
         ask(tmp_path / "nowhere", {"command": "status"})
 
 
-def test_a_host_that_nobody_asked_for_long_answers(tmp_path):
+def test_a_host_that_nobody_asked_for_long_answers(tmp_path: Path) -> None:
     """A client's time begins when it comes, not when the wait for it began."""
     with VirtualRuntime(1) as runtime:
         clock = runtime.monotonic
@@ -253,7 +265,7 @@ def test_a_host_that_nobody_asked_for_long_answers(tmp_path):
             assert ask(tmp_path, {"command": "status"})["host"] == "idle"
 
 
-def test_status_counts_the_keys_that_failed_alone(tmp_path):
+def test_status_counts_the_keys_that_failed_alone(tmp_path: Path) -> None:
     class Fails(Applies):
         @hookimpl
         def on_change(self, event: Event) -> None:

@@ -15,7 +15,7 @@ def told(harness: Harness, key: str) -> tuple[dict[str, Any], str]:
     return said, "\n".join(harness.explain(key))
 
 
-def test_an_applied_key():
+def test_an_applied_key() -> None:
     harness = Harness(p=Recording())
     harness.put("a/1", "x")
     said, text = told(harness, "a/1")
@@ -27,12 +27,12 @@ def test_an_applied_key():
     assert "p watches it by 'a/': applied" in text
 
 
-def test_a_key_that_nobody_watches():
+def test_a_key_that_nobody_watches() -> None:
     _, text = told(Harness(p=Recording()), "elsewhere")
     assert "no plugin watches elsewhere; watched are 'a/'" in text
 
 
-def test_a_key_that_failed_says_why_and_when_it_is_tried_again():
+def test_a_key_that_failed_says_why_and_when_it_is_tried_again() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     plugin.fail = [ValueError("no such device")]
@@ -45,7 +45,7 @@ def test_a_key_that_failed_says_why_and_when_it_is_tried_again():
     assert "next attempt in 0." in text
 
 
-def test_a_key_set_aside_says_why():
+def test_a_key_set_aside_says_why() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     plugin.fail_on = {"a/1": ValueError("busy")}
@@ -55,7 +55,7 @@ def test_a_key_set_aside_says_why():
     assert said["plugins"][0]["next_attempt"] > 0
 
 
-def test_an_invalid_and_a_rejected_key_say_why():
+def test_an_invalid_and_a_rejected_key_say_why() -> None:
     plugin = Recording()
     harness = Harness(p=plugin)
     harness.put("a/1", b"\xff")
@@ -65,14 +65,15 @@ def test_an_invalid_and_a_rejected_key_say_why():
     assert "rejected\n  not like this\n  there is no applied value to keep" in told(harness, "a/2")[1]
 
 
-def test_G8_an_invalid_key_says_which_value_the_plugin_keeps():
+def test_G8_an_invalid_key_says_which_value_the_plugin_keeps() -> None:
     harness = Harness(p=Recording())
     harness.put("a/1", "good")
     harness.put("a/1", b"\xff")
     assert "the plugin keeps what it applied last: revision 1 (4 bytes)" in told(harness, "a/1")[1]
 
 
-def test_an_invalid_key_whose_delete_was_applied_is_not_said_to_have_never_been():
+def test_an_invalid_key_whose_delete_was_applied_has_no_applied_value() -> None:
+    """The text does not say that the key was never applied."""
     harness = Harness(p=Recording())
     harness.put("a/1", "good")
     harness.delete("a/1")
@@ -84,7 +85,8 @@ def test_an_invalid_key_whose_delete_was_applied_is_not_said_to_have_never_been(
     )
 
 
-def test_G10_a_brake_that_holds_the_start_is_said_of_keys_that_are_there_and_of_those_that_are_gone():
+def test_G10_a_brake_that_holds_the_start_is_explained() -> None:
+    """Explain names the brake for keys that the store has and for keys that it no longer has."""
     harness = Harness(p=Recording(), expected={"p": 40}, paused=True)
     harness.commit({f"a/{number}": "x" for number in range(2)})
     held = "p is held: the store has 2 of 40 keys; to go on with these: datasync-host release p"
@@ -96,7 +98,7 @@ def test_G10_a_brake_that_holds_the_start_is_said_of_keys_that_are_there_and_of_
     assert told(harness, "a/gone")[0]["plugins"][0]["what"] == "not there, and not applied"
 
 
-def test_a_key_behind_a_closed_gate_says_what_is_waited_for():
+def test_a_key_behind_a_closed_gate_says_what_is_waited_for() -> None:
     low = Recording("a/")
     harness = Harness(low=low, high=Recording("b/", requires=["low"]))
     low.fail = [ValueError("no")]
@@ -104,7 +106,7 @@ def test_a_key_behind_a_closed_gate_says_what_is_waited_for():
     assert "high is waiting: requires low: not in sync" in told(harness, "b/1")[1]
 
 
-def test_a_held_key_says_so():
+def test_a_held_key_says_so() -> None:
     harness = Harness(p=Recording())
     harness.commit({f"a/{number}": "x" for number in range(20)})
     harness.clear()

@@ -17,7 +17,10 @@ from datasync_core.ops.statedir import StateDir
 CHILD = multiprocessing.get_context("fork")
 
 
-def test_a_folder_that_cannot_be_written_is_a_matter_of_configuration_and_nothing_stays_open(tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_config_error(
+    tmp_path: Path,
+) -> None:
+    """No file descriptor stays open after the error."""
     (tmp_path / "lock").symlink_to("/dev/full")
     before = os.listdir("/proc/self/fd")
     with pytest.raises(ConfigError, match=f"the state directory {tmp_path} cannot be used"):
@@ -25,7 +28,7 @@ def test_a_folder_that_cannot_be_written_is_a_matter_of_configuration_and_nothin
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_who_holds_the_lock_is_named(tmp_path):
+def test_who_holds_the_lock_is_named(tmp_path: Path) -> None:
     state = StateDir(tmp_path, "vm")
     state.acquire()
     with pytest.raises(HostError, match=rf"a host named vm runs already \(pid {os.getpid()}, state in "):
@@ -53,7 +56,10 @@ def test_a_holder_that_is_gone_is_told(tmp_path: Path, written: str, said: str) 
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_forked_child_does_not_keep_the_lock_and_what_it_does_leaves_the_parents_alone(tmp_path):
+def test_a_forked_child_neither_keeps_nor_releases_the_lock(
+    tmp_path: Path,
+) -> None:
+    """A release in the child does not release the parent's lock, and a living child does not hold it."""
     state = StateDir(tmp_path, "vm")
     state.acquire()
     theirs, ours = CHILD.Pipe()

@@ -45,7 +45,8 @@ def is_waiting(host: Host, name: str = "main") -> bool:
     return store_of(host, name)["retry_in"] is not None
 
 
-def test_a_store_that_is_lost_says_when_it_is_tried_again_and_a_resync_tries_it_at_once() -> None:
+def test_a_lost_store_says_when_it_is_tried_again() -> None:
+    """A resync tries it again at once."""
     transport = MemoryTransport()
     with Host(transport, {"p": Recording()}, settings=patient()) as host:
         assert host.wait(SOON)
@@ -138,9 +139,10 @@ def test_what_was_true_before_a_hook_that_runs_is_told_as_such() -> None:
         assert host.states()["p"].state == "in_sync"
 
 
-def test_each_reconnect_and_each_resync_is_logged_once_when_it_is_in_sync_again(
+def test_each_reconnect_and_each_resync_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The line is logged when the plugin is in sync again."""
     caplog.set_level(logging.INFO, "datasync")
     plugin = Recording()
     harness = Harness(p=plugin)

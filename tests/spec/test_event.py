@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -92,7 +92,7 @@ def test_the_key_that_was_last_handed_out_is_remembered() -> None:
     view, event = make()
     view.applied[ROUTES] = {"routes/gone": b"9"}
     assert event.handed is None
-    seen = []
+    seen: list[str | None] = []
     for change in event.changes(ROUTES):
         seen.append(event.handed)
         assert event.handed == change.key
@@ -235,7 +235,9 @@ def test_an_event_is_over_when_its_hook_returns(use: Callable[[Event], object]) 
     ],
 )
 @pytest.mark.parametrize("taken", [0, 1])
-def test_an_iterator_that_was_kept_is_over_too(begin: Any, taken: int) -> None:
+def test_an_iterator_that_was_kept_is_over_too(
+    begin: Callable[[Event], Iterator[object]], taken: int
+) -> None:
     view, event = make()
     view.applied[ROUTES] = {"routes/gone": b"9", "routes/gone2": b"9"}
     kept = begin(event)

@@ -147,7 +147,7 @@ def test_a_subclass_has_a_default_interval_and_the_url_another() -> None:
         interval = 60.0
 
     assert Slow(Url("slow")).interval == 60.0
-    assert Slow(Url("slow"), **arguments(Slow, {"interval": "5"}, {"interval"}, {"url"})).interval == 5.0  # type: ignore[arg-type]
+    assert Slow(Url("slow"), **arguments(Slow, {"interval": "5"}, {"interval"}, {"url"})).interval == 5.0  # type: ignore[arg-type]  # arguments as read from a URL
     assert Directory(Url("directory")).interval == 1.0
 
 
@@ -282,7 +282,8 @@ def test_G10_a_listing_that_becomes_empty_is_held() -> None:
         def on_resync(self, event: Event) -> None:
             self.count = len(event[self.WATCH])
 
-    made = directory(**{f"key{number}": b"1" for number in range(20)})
+    made = directory()
+    made.held = {f"key{number}": b"1" for number in range(20)}
     plugin = Notes()
     with Host(made, {"notes": plugin}) as host:
         assert host.wait(10)

@@ -70,7 +70,8 @@ def test_a_name_that_is_not_there_is_a_key_error(name: str) -> None:
 
 def test_what_is_no_text_is_no_name() -> None:
     _, event = make([ROUTES])
-    assert 3 not in event[ROUTES]
+    name: object = 3
+    assert name not in event[ROUTES]
 
 
 def test_items_and_values_take_one_pass_without_looking_up() -> None:
@@ -142,7 +143,9 @@ USES: dict[str, Callable[[Mapping[Any, Any]], object]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("path", ["a", "everything"])
-def test_a_mapping_that_was_kept_is_over_when_the_hook_returns(use: Any, path: str) -> None:
+def test_a_mapping_that_was_kept_is_over_when_the_hook_returns(
+    use: Callable[[Mapping[Any, Any]], object], path: str
+) -> None:
     _, event = make([ALL], {"a": b"1"})
     values = event[ALL] if path == "a" else event.values
     use(values)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 import pytest
@@ -54,16 +54,22 @@ def test_watches_compare_by_identity() -> None:
     [
         (lambda: Watch("/routes/"), "Watch: path '/routes/' starts with a slash; write 'routes/'"),
         (lambda: Watch("a\0"), "Watch: path 'a\\x00' holds a NUL character"),
-        (lambda: Watch(b"a/"), "Watch: a path is text, got bytes"),
-        (lambda: Watch("a/", store=""), "Watch('a/'): store= takes the name of a store, got ''"),
-        (lambda: Watch("a/", store=3), "Watch('a/'): store= takes the name of a store, got 3"),
         (
-            lambda: Watch("a/", codec="json"),
+            lambda: Watch(b"a/"),  # type: ignore[call-overload]  # wrong on purpose
+            "Watch: a path is text, got bytes",
+        ),
+        (lambda: Watch("a/", store=""), "Watch('a/'): store= takes the name of a store, got ''"),
+        (
+            lambda: Watch("a/", store=3),  # type: ignore[call-overload]  # wrong on purpose
+            "Watch('a/'): store= takes the name of a store, got 3",
+        ),
+        (
+            lambda: Watch("a/", codec="json"),  # type: ignore[call-overload]  # wrong on purpose
             "Watch('a/'): codec= takes a callable from bytes to a value, got 'json'",
         ),
     ],
 )
-def test_what_can_never_work_is_refused_at_once(make: Any, sentence: str) -> None:
+def test_what_can_never_work_is_refused_at_once(make: Callable[[], object], sentence: str) -> None:
     with pytest.raises(PluginError) as error:
         make()
     assert str(error.value) == sentence

@@ -8,7 +8,7 @@ from typing import Any
 from datasync_core.model.entries import Entry
 from datasync_core.model.keys import covers
 from datasync_core.spec.event import Event
-from datasync_core.spec.view import Gone, Key, Run
+from datasync_core.spec.view import Gone, Key, Run, Single
 from datasync_core.spec.watch import Watch
 
 
@@ -35,7 +35,7 @@ class FakeView:
 
     def __init__(self, watches: list[Watch[Any]], data: Mapping[str, Mapping[str, bytes]]) -> None:
         self.watches = tuple(watches)
-        self.single = None
+        self.single: Single | None = None
         self.one_store = len({watch.store for watch in watches}) <= 1
         self.invalid: dict[Key, str] = {}
         self.held: dict[Key, str] = {}

@@ -73,8 +73,11 @@ class Reading:
         shelves = self.replica.shelves.all.values()
         return {key: entry.value for shelf in shelves for key, entry in shelf.entries.items()}
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something; health is told by no bell, so it is looked at every few milliseconds."""
+    def until(self, condition: Callable[..., bool]) -> None:
+        """Wait for something; health is told by no bell, so it is looked at every few milliseconds.
+
+        It is called without arguments; a lambda in a loop keeps what it needs as its defaults.
+        """
         deadline = time.monotonic() + SOON
         while not condition():
             assert time.monotonic() < deadline, "what was waited for did not happen"

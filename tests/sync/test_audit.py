@@ -96,7 +96,7 @@ def audited(store: MemoryTransport, plugin: Notes) -> Host:
     return Host(store, {"p": plugin}, settings=settings)
 
 
-def test_what_the_stream_missed_is_found_repaired_and_said():
+def test_what_the_stream_missed_is_found_repaired_and_said() -> None:
     store, plugin = Deaf(), Notes()
     with audited(store, plugin) as host:
         host.publisher().put("a/1", "x")
@@ -117,7 +117,7 @@ def test_what_the_stream_missed_is_found_repaired_and_said():
     assert faults[0]["text"].startswith("store main: an audit found 3 keys that differ from the copy")
 
 
-def test_an_audit_that_finds_nothing_tells_nobody():
+def test_an_audit_that_finds_nothing_tells_nobody() -> None:
     store, plugin = MemoryTransport(), Notes()
     with audited(store, plugin) as host:
         host.publisher().put("a/1", "x")
@@ -132,7 +132,7 @@ def test_an_audit_that_finds_nothing_tells_nobody():
         assert host.status()["faults"] == []
 
 
-def test_changes_under_an_audit_are_told_once_and_in_order():
+def test_changes_under_an_audit_are_told_once_and_in_order() -> None:
     store, plugin = MemoryTransport(), Notes()
     with audited(store, plugin) as host:
         assert host.wait(SOON)
@@ -173,7 +173,7 @@ class _Busy(_Deaf):
                 writer.commit([Put("a/late", b"x"), Delete("a/19"), Put("a/18", b"again")])
 
 
-def test_G10_what_is_deleted_around_an_audit_is_a_delete_and_no_alarm():
+def test_G10_what_is_deleted_around_an_audit_is_a_delete_and_no_alarm() -> None:
     store, plugin = Busy(), Notes()
     with audited(store, plugin) as host:
         host.publisher().commit([Put(f"a/{number}", b"x") for number in range(20)])
@@ -186,7 +186,7 @@ def test_G10_what_is_deleted_around_an_audit_is_a_delete_and_no_alarm():
     assert plugin.values == {"15": "x", "16": "x", "17": "x", "18": "again", "late": "x"}
 
 
-def test_a_stream_without_an_end_does_not_put_an_audit_off():
+def test_a_stream_without_an_end_does_not_put_an_audit_off() -> None:
     store = Endless()
     with audited(store, Notes()):
         assert store.compared.wait(SOON)
@@ -223,7 +223,7 @@ class _Flushed(_Deaf):
         self._store.closed.append(self._number)
 
 
-def test_a_flush_beside_an_audit_is_told_once():
+def test_a_flush_beside_an_audit_is_told_once() -> None:
     """The stream that was about to go on would begin before the flush, and tell it after what was written since."""
     store = Flushed()
     with audited(store, Notes()) as host:

@@ -46,7 +46,8 @@ def feed() -> Feed:
     return feed
 
 
-def test_a_write_is_expected_until_the_copy_was_told_all_up_to_its_revision(feed: Feed) -> None:
+def test_a_write_is_expected_until_the_copy_has_its_revision(feed: Feed) -> None:
+    """The copy must have been told everything up to the revision of the write."""
     assert feed.expected.is_empty()
     feed.expected.wrote(PUT, 5)
     feed.tell(4, Entry("a/x", b"v", 4))
@@ -57,7 +58,8 @@ def test_a_write_is_expected_until_the_copy_was_told_all_up_to_its_revision(feed
     assert feed.expected.is_empty()
 
 
-def test_an_entry_that_is_newer_than_a_write_does_not_say_that_all_before_it_was_told(feed: Feed) -> None:
+def test_an_entry_newer_than_a_write_does_not_end_the_wait(feed: Feed) -> None:
+    """A newer entry does not prove that everything before it was told."""
     feed.expected.wrote(PUT, 5)
     feed.tell(4, Entry("a/x", b"v", 6))
     assert not feed.expected.is_empty()
@@ -73,9 +75,8 @@ def test_writes_answered_out_of_order_are_expected_up_to_the_newest(feed: Feed) 
 
 
 @pytest.mark.parametrize("ops", [PUT, [Delete("a/1")]], ids=["put", "delete"])
-def test_G11_a_write_that_another_has_undone_is_read_when_its_revision_was_told(
-    feed: Feed, ops: list[Put | Delete]
-) -> None:
+def test_G11_a_write_that_was_undone_is_read_with_its_revision(feed: Feed, ops: list[Put | Delete]) -> None:
+    """Another client has undone the write; the wait ends when the copy was told up to its revision."""
     feed.expected.wrote(ops, 5)
     feed.tell(6, cleared=True)
     assert feed.expected.is_empty()
@@ -86,14 +87,18 @@ def test_G11_a_write_that_another_has_undone_is_read_when_its_revision_was_told(
     assert feed.expected.is_empty()
 
 
-def test_G11_what_was_read_between_a_write_and_its_answer_is_not_waited_for(feed: Feed) -> None:
-    """After such a snapshot no stream tells of the write again."""
+def test_G11_a_write_that_is_read_before_its_answer_is_not_waited_for(feed: Feed) -> None:
+    """The snapshot is read between the write and its answer.
+
+    After such a snapshot no stream tells of the write again.
+    """
     feed.read(5)
     feed.expected.wrote(PUT, 5)
     assert feed.expected.is_empty()
 
 
-def test_G11_what_a_snapshot_does_not_show_that_was_begun_before_is_waited_for(feed: Feed) -> None:
+def test_G11_a_write_missing_from_an_earlier_snapshot_is_waited_for(feed: Feed) -> None:
+    """The snapshot was begun before the write and does not show it."""
     feed.inbox.begin()
     feed.expected.wrote([Put("a/1", b"new"), Delete("a/2")], 5)
     feed.inbox.chunk([Entry("a/1", b"old", 1), Entry("a/2", b"v", 2), Entry("a/3", b"v", 6)])
@@ -104,8 +109,11 @@ def test_G11_what_a_snapshot_does_not_show_that_was_begun_before_is_waited_for(f
     assert feed.expected.is_empty()
 
 
-def test_G11_a_delete_beside_a_snapshot_is_waited_for_until_the_copy_has_it(feed: Feed) -> None:
-    """While a hook runs, the snapshot lies in the inbox, and the copy does not have the key yet."""
+def test_G11_a_delete_beside_a_snapshot_is_waited_for(feed: Feed) -> None:
+    """The wait lasts until the copy has applied the delete.
+
+    While a hook runs, the snapshot lies in the inbox, and the copy does not have the key yet.
+    """
     feed.inbox.begin()
     feed.inbox.chunk([Entry("a/1", b"v", 3)])
     feed.inbox.complete(4)
@@ -124,7 +132,8 @@ def test_G11_a_delete_of_what_the_copy_does_not_have_yet_is_waited_for(feed: Fee
     assert not feed.expected.is_empty()
 
 
-def test_G11_a_snapshot_begun_later_shows_what_is_left_of_a_write_in_another_history(feed: Feed) -> None:
+def test_G11_a_later_snapshot_ends_the_wait_of_another_history(feed: Feed) -> None:
+    """A snapshot that was begun after the write shows what is left of it, whatever its revision."""
     feed.expected.wrote(PUT, 1000)
     feed.inbox.begin()
     feed.expected.wrote([Put("a/2", b"v")], 50)
@@ -162,9 +171,10 @@ def test_what_the_stream_told_beside_a_snapshot_that_broke_off_counts(feed: Feed
     assert feed.expected.is_empty()
 
 
-def test_what_was_told_before_and_beside_a_snapshot_that_broke_off_counts_when_it_is_joined(
+def test_changes_told_beside_an_aborted_snapshot_count_when_joined(
     feed: Feed,
 ) -> None:
+    """What the stream told before and beside the snapshot counts when both are joined."""
     feed.inbox.put(Batch([Entry("a/1", b"v", 5)]), 5)
     feed.inbox.begin(audit=True)
     feed.inbox.put(Batch([Entry("a/2", b"v", 7)]), 7)
@@ -181,7 +191,8 @@ def test_what_nothing_watches_is_not_expected(feed: Feed) -> None:
     assert not feed.expected.is_empty()
 
 
-def test_G9_a_million_writes_that_nobody_reads_back_are_not_remembered_one_by_one(feed: Feed) -> None:
+def test_G9_writes_that_are_never_read_back_take_no_memory(feed: Feed) -> None:
+    """However many writes there are, the host does not remember them one by one."""
     for number in range(1, 20_000):
         feed.expected.wrote([Put(f"a/{number}", b"v"), Delete(f"a/{number}")], 5_000 + number)
         feed.expected.wrote([Put("a/x", b"v")], number)

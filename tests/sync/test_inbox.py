@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -109,7 +109,8 @@ def test_a_snapshot_may_be_taken_in_pieces(inbox: Inbox) -> None:
     assert told(taken) == [BEGIN, ["a"], ["b"], COMPLETE]
 
 
-def test_a_whole_snapshot_replaces_what_came_before_it_but_explicit_deletes(inbox: Inbox) -> None:
+def test_a_whole_snapshot_replaces_what_came_before_it(inbox: Inbox) -> None:
+    """Explicit deletes that came before it are kept."""
     inbox.put(put("a"))
     inbox.put(gone("b"))
     inbox.begin()
@@ -210,7 +211,8 @@ def test_G9_snapshots_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
     assert told(inbox.take()) == [BEGIN, ["a"], COMPLETE, "+a"]
 
 
-def test_G9_keys_that_come_and_go_behind_a_snapshot_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
+def test_G9_keys_deleted_after_an_untaken_snapshot_are_forgotten(inbox: Inbox) -> None:
+    """The inbox stays small while keys are created and deleted and nobody takes the snapshot."""
     inbox.knows = {"told", "held"}.__contains__
     inbox.begin()
     inbox.chunk([Entry(key, b"v", 1) for key in ("told", "read")])
@@ -230,9 +232,10 @@ def test_G9_keys_that_come_and_go_behind_a_snapshot_that_nobody_takes_do_not_pil
     assert changes.revision > 17_000, "the newest forgotten delete is seen, if not told"
 
 
-def test_G9_deletes_before_snapshots_that_nobody_takes_are_kept_only_of_what_somebody_has(
+def test_G9_deletes_before_untaken_snapshots_are_kept_of_known_keys(
     inbox: Inbox,
 ) -> None:
+    """Only deletes of keys that the replica has are kept."""
     inbox.knows = "told".__eq__
     for number in range(100):
         inbox.begin()
@@ -308,8 +311,11 @@ def test_G6_a_batch_is_never_divided(inbox: Inbox, bell: Doorbell) -> None:
     assert len(seen) == 2 * writers
 
 
-def test_G10_a_delete_behind_a_snapshot_that_is_replaced_counts_whatever_its_revision(inbox: Inbox) -> None:
-    """A store that came back twice with other histories: what was deleted in the first has a low revision there."""
+def test_G10_a_delete_after_a_replaced_snapshot_counts(inbox: Inbox) -> None:
+    """The delete counts whatever its revision is.
+
+    A store that came back twice with other histories: what was deleted in the first has a low revision there.
+    """
     inbox.knows = {"a", "b"}.__contains__
     inbox.put(gone("b", revision=9))
     inbox.begin()
@@ -323,15 +329,17 @@ def test_G10_a_delete_behind_a_snapshot_that_is_replaced_counts_whatever_its_rev
     assert {key: change.revision for key, change in deletes.latest.items()} == {"b": 9, "a": 0}
 
 
-def test_G2_a_delete_beside_a_snapshot_is_told_though_only_that_has_the_key(inbox: Inbox) -> None:
+def test_G2_a_delete_of_a_key_that_only_the_snapshot_has_is_told(inbox: Inbox) -> None:
+    """The delete comes beside the snapshot, and the replica does not have the key yet."""
     replica = Replica([""])
     inbox.knows = replica.knows
-    for step in (
+    steps: list[Callable[[], object]] = [
         inbox.begin,
         inbox.complete,
         lambda: inbox.begin(audit=True),
         lambda: inbox.chunk([Entry("a", b"1", 1)]),
-    ):
+    ]
+    for step in steps:
         step()
         replica.apply(inbox.take())
         inbox.settle()

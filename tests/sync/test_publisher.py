@@ -168,7 +168,7 @@ def test_a_publisher_opens_nothing_until_it_writes(transport: Opened, publisher:
         ([Put("", b"1")], UsageError, "a key is empty; give one like routes/10.0.0.0"),
         ([Delete("/a")], UsageError, "key '/a' starts or ends with a slash; write 'a'"),
         ([Put("a", b"1"), Delete("a")], UsageError, "key 'a' is written twice in one transaction"),
-        ([Put("a", "text")], UsageError, "the value of 'a' is bytes, got str"),  # type: ignore[arg-type]
+        ([Put("a", "text")], UsageError, "the value of 'a' is bytes, got str"),  # type: ignore[arg-type]  # wrong on purpose
         ([Put("a", b"1", 0.0)], UsageError, "ttl of 'a' is a number of seconds above 0, got 0.0"),
         ([Put("a", b"1", -1.0)], UsageError, "ttl of 'a' is a number of seconds above 0, got -1.0"),
         ([Put("a", b"1", float("nan"))], UsageError, "ttl of 'a' is a number of seconds above 0, got nan"),
@@ -213,7 +213,9 @@ def test_a_key_that_is_expected_is_checked_too(publisher: StorePublisher) -> Non
         ),
     ],
 )
-def test_what_a_store_cannot_do_is_unsupported(ops: Any, expect: Any, sentence: str) -> None:
+def test_what_a_store_cannot_do_is_unsupported(
+    ops: list[Put | Delete], expect: dict[str, int] | None, sentence: str
+) -> None:
     class Weak(MemoryTransport):
         capabilities = Capabilities(key_bytes=14)
 
@@ -299,9 +301,10 @@ def counting() -> tuple[Comparing, StorePublisher, dict[str, Entry]]:
     return transport, publisher, read
 
 
-def test_a_revision_that_the_host_counted_stands_for_the_value_that_it_read(
+def test_a_revision_that_the_host_counted_stands_for_its_value(
     counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
 ) -> None:
+    """A write that expects such a revision is compared by the value that the host read with it."""
     transport, publisher, read = counting
     publisher.put("a", b"1", expect=0)
     read["a"] = Entry("a", b"1", 7)
@@ -318,9 +321,10 @@ def test_a_revision_that_the_host_counted_stands_for_the_value_that_it_read(
     assert transport.entries == {}
 
 
-def test_a_revision_that_is_not_the_read_one_is_a_conflict_without_asking_the_store(
+def test_a_revision_other_than_the_read_one_is_a_conflict(
     counting: tuple[Comparing, StorePublisher, dict[str, Entry]],
 ) -> None:
+    """The conflict is raised without a request to the store."""
     transport, publisher, read = counting
     read["a"] = Entry("a", b"1", 8)
     with pytest.raises(Conflict, match="a has revision 8, expected 7"):

@@ -418,7 +418,7 @@ def test_it_stops_at_once_while_it_backs_off() -> None:
         stops_at_once(reading)
 
 
-def test_it_stops_at_once_while_it_polls(monkeypatch: Any) -> None:
+def test_it_stops_at_once_while_it_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflector, "POLL", 600.0)
     transport = Odd()
     with Reading(transport) as reading:
@@ -450,14 +450,15 @@ def test_it_stops_at_once_while_it_reads_a_long_snapshot() -> None:
         assert len(reading.replica) == 0, "what broke off is forgotten"
 
 
-def test_a_wait_for_a_lost_store_is_told_and_ended_by_who_hurries(caplog: Any) -> None:
+def test_a_wait_for_a_lost_store_is_told_and_ended_by_who_hurries(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "datasync")
     transport = MemoryTransport()
     transport.lose()
     with Reading(transport, first=600.0) as reading:
         reading.until(lambda: reading.health.retry_at is not None)
-        assert reading.health.retry_at is not None
-        assert 500 < reading.health.retry_at - reading.runtime.monotonic() <= 600
+        retry_at = reading.health.retry_at
+        assert retry_at is not None
+        assert 500 < retry_at - reading.runtime.monotonic() <= 600
         transport.back()
         reading.reflector.hurry()
         reading.until(lambda: reading.health.connected)
@@ -556,7 +557,7 @@ def test_a_revision_that_is_no_number_is_a_loss_of_that_store() -> None:
             return Worded(self, MemoryTransport.subscribe(self, paths))
 
     with Reading(Wordy()) as reading:
-        reading.until(lambda: reading.faults)
+        reading.until(lambda: bool(reading.faults))
         assert reading.faults[0].text == "store main: its transport's revision is no number but a str"
         assert reading.held() == {}
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -165,7 +166,7 @@ STEP = st.one_of(
 @settings(max_examples=400)
 @given(st.lists(STEP, min_size=6, max_size=25), st.booleans())
 def test_G1_whatever_the_inbox_gives_the_replica_is_what_the_store_held(
-    steps: list[tuple], counts: bool
+    steps: list[tuple[Any, ...]], counts: bool
 ) -> None:
     """Batches, flushes and snapshots, whole and broken off, taken at any moment, against plain dicts."""
     model = Model(counts)
@@ -178,11 +179,11 @@ def test_G1_whatever_the_inbox_gives_the_replica_is_what_the_store_held(
 
 def test_nothing_is_shown_before_a_snapshot_was_whole() -> None:
     replica = Replica([""])
-    assert not replica.synced
+    synced = [replica.synced]
     replica.apply([BEGIN, Chunk([Entry("a", b"1", 1)])])
-    assert not replica.synced
+    synced.append(replica.synced)
     replica.apply([COMPLETE])
-    assert replica.synced
+    assert [*synced, replica.synced] == [False, False, True]
     assert replica.snapshots == 1
     assert held(replica) == {"a": b"1"}
 
@@ -273,7 +274,8 @@ def test_what_is_delivered_twice_is_dropped(revision: int) -> None:
     assert delta(replica) == {}
 
 
-def test_a_snapshot_may_go_back_to_lower_revisions_and_the_stream_goes_on_from_there() -> None:
+def test_a_snapshot_may_go_back_to_lower_revisions() -> None:
+    """The stream goes on from the lower revisions."""
     replica = replica_of(Entry("a", b"new", 100), Entry("b", b"1", 100))
     replica.apply(snapshot(Entry("a", b"old", 5), Entry("b", b"1", 5)))
     assert held(replica) == {"a": b"old", "b": b"1"}
@@ -387,7 +389,7 @@ def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
 
 
 def test_W8_a_replica_is_no_larger_than_a_plain_dict() -> None:
-    def measured(build) -> int:
+    def measured(build: Callable[[], Sized]) -> int:
         tracemalloc.start()
         try:
             kept = build()
@@ -420,31 +422,39 @@ def test_G11_the_newest_revision_is_that_of_the_history_that_was_read_last() -> 
     assert replica.revision == 0
 
 
-def test_G10_a_key_that_came_back_and_was_deleted_unseen_was_deleted_explicitly() -> None:
-    """The brake may hold its removal from before: the delete ends that."""
+def test_G10_an_unseen_delete_of_a_key_that_came_back_is_explicit() -> None:
+    """The key came back and was deleted again within one round.
+
+    The brake may hold its removal from before: the delete ends that.
+    """
     replica = replica_of()
     replica.apply([*snapshot(Entry("a", b"1", 1), Entry("b", b"1", 1)), changes(Gone("a", 2))])
     assert (delta(replica), [key for _, key in replica.buried]) == ({"b": None}, ["a"])
 
 
-def test_audits_that_are_taken_together_are_counted_together_and_hide_no_new_snapshot() -> None:
+def test_audits_that_are_taken_together_are_counted_together() -> None:
+    """They do not hide the new snapshot that was taken with them."""
     replica = replica_of(Entry("a", b"1", 1))
-    audit = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
+    audit: list[Segment] = [BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     replica.apply(
         [*snapshot(Entry("a", b"1", 1)), *audit, BEGIN, AUDIT, Chunk([Entry("a", b"2", 2)]), COMPLETE]
     )
     assert (replica.audited, replica.snapshots) == ((1, 0), 2)
 
 
-def test_what_the_stream_told_beside_an_audit_is_no_newer_than_a_later_revision_of_its_snapshot() -> None:
-    """A change was still on its way when somebody wrote the key again, of which the stream never told."""
+def test_an_audit_with_a_later_revision_is_newer_than_the_stream() -> None:
+    """What the stream told beside the audit does not replace the later revision of the audit's snapshot.
+
+    A change was still on its way when somebody wrote the key again, of which the stream never told.
+    """
     replica = replica_of(Entry("a", b"1", 1), Entry("b", b"1", 1))
     replica.apply([BEGIN, AUDIT, Chunk([Entry("a", b"3", 4), Entry("b", b"3", 4)])])
     replica.apply([changes(Entry("a", b"2", 2), Gone("b", 3)), COMPLETE])
     assert (held(replica), replica.audited) == ({"a": b"3", "b": b"3"}, (2, 0))
 
 
-def test_G1_what_came_and_went_within_a_round_is_not_among_the_news_of_the_next() -> None:
+def test_G1_a_key_that_came_and_went_in_one_round_is_no_later_news() -> None:
+    """A key that was created and deleted within one round is not told in the next."""
     replica = replica_of()
     replica.apply([*snapshot(Entry("a", b"1", 1)), changes(Gone("a", 2))])
     replica.settle()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_a_single_key_is_no_directory() -> None:
     assert [shelf.path for shelf in map(found.of, ["a/b", "a/b/c", "a/"]) if shelf] == ["a/b", "", ""]
 
 
-def test_G9_what_is_remembered_is_bounded(monkeypatch) -> None:
+def test_G9_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelves, "_MEMO", 64)
     found = Shelves(["a/"])
     sizes = []

@@ -33,7 +33,7 @@ def breaks(check: str, of: type[Sound] = Sound) -> Callable[[Part], Part]:
     """Say which check finds the defect, and in a transport of which capabilities."""
 
     def mark(part: Part) -> Part:
-        part.found_by, part.of = check, of  # type: ignore[attr-defined]
+        part.found_by, part.of = check, of  # type: ignore[attr-defined]  # read by the tests of the suite
         return part
 
     return mark
@@ -289,7 +289,8 @@ class ToldUndeclared(SoundSubscription):
 class ClaimsTheNewest(SoundSubscription):
     @property
     def revision(self) -> int:
-        return self.inner._store.revision  # type: ignore[attr-defined]
+        revision: int = self.inner._store.revision  # type: ignore[attr-defined]  # what a memory store has inside
+        return revision
 
 
 @breaks("test_a_transaction_is_never_split")
@@ -419,7 +420,7 @@ class CursorAtTheHead(SoundSubscription):
 
 @breaks("test_a_cursor_is_there_where_resumable_is_declared_and_only_there")
 class NoCursor(SoundSubscription):
-    cursor = None  # type: ignore[assignment]
+    cursor = None
 
 
 @breaks("test_a_cursor_is_there_where_resumable_is_declared_and_only_there", Bare)

@@ -21,11 +21,11 @@ def suite(name: str, transport: type[Sound]) -> type[TransportConformance]:
 
         @pytest.fixture
         def outside(self, world: World) -> OutsideStore:
-            self.world = world
+            self.store = world
             return world.outside()
 
         def connect(self, outside: OutsideStore) -> Transport:
-            return transport(self.world)
+            return transport(self.store)
 
     Suite.__name__ = Suite.__qualname__ = f"Test{name}"
     return Suite

@@ -32,11 +32,11 @@ class Kept(TransportConformance):
 
     @pytest.fixture
     def outside(self, world: World) -> OutsideStore:
-        self.world = world
+        self.store = world
         return world.outside()
 
     def connect(self, outside: OutsideStore) -> Transport:
-        return self.transport_class(self.world)
+        return self.transport_class(self.store)
 
 
 class TestAllCapabilities(Kept):
@@ -63,16 +63,16 @@ class TestLeastOutside(Kept):
 
     @pytest.fixture
     def outside(self, world: World) -> OutsideStore:
-        self.world = world
+        self.store = world
         whole = world.outside()
         return OutsideStore(whole.url, whole.put, whole.delete)
 
 
 def test_each_check_finds_a_broken_transport_and_names_the_rule(tmp_path: Path) -> None:
     broken = transports()
-    assert {transport.found_by for transport in broken.values()} == CHECKS  # type: ignore[attr-defined]
+    assert {transport.found_by for transport in broken.values()} == CHECKS  # type: ignore[attr-defined]  # `breaks` sets it
     report = tmp_path / "report.xml"
-    nodes = [f"{SUITE}::Test{name}::{transport.found_by}" for name, transport in broken.items()]  # type: ignore[attr-defined]
+    nodes = [f"{SUITE}::Test{name}::{transport.found_by}" for name, transport in broken.items()]  # type: ignore[attr-defined]  # `breaks` sets it
     options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}"]
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *nodes],
@@ -103,4 +103,4 @@ def test_a_subclass_without_outside_is_told_what_is_missing() -> None:
         pass
 
     with pytest.raises(NotImplementedError, match="TestMine needs a fixture outside"):
-        TestMine.outside.__wrapped__(TestMine())  # type: ignore[attr-defined]
+        TestMine.outside.__wrapped__(TestMine())  # type: ignore[attr-defined]  # what pytest wraps

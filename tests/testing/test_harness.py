@@ -71,6 +71,7 @@ class Mirror:
     @hookimpl
     def on_resync(self, event: Event) -> None:
         for key, value in event.values.items():
+            assert isinstance(key, str), "it watches one store"
             self.publisher.put(key, value)
 
 
@@ -78,7 +79,8 @@ def changes(harness: Harness) -> list[Any]:
     return [change for call in harness.calls for change in call.changes]
 
 
-def test_put_and_delete_are_told_at_once_decoded_and_with_what_was_applied_before() -> None:
+def test_put_and_delete_are_told_at_once() -> None:
+    """Values are decoded, and each change carries what was applied before."""
     harness = Harness(routes=Routes())
     harness.put("routes/a", {"via": "eth0"})
     harness.put("routes/a", b'{"via": "eth1"}')
@@ -360,7 +362,7 @@ def test_what_a_host_would_refuse_is_refused() -> None:
         Harness(far=far())
 
 
-def test_undelivered_names_what_a_plugin_is_not_told_and_why():
+def test_undelivered_names_what_a_plugin_is_not_told_and_why() -> None:
     class Picky:
         WATCH = Watch("a/", str)
         watches = [WATCH]
