@@ -23,6 +23,7 @@ def agent(place: Place, *args: str) -> Running:
 
 def until(place: Place, text: str) -> list[str]:
     """Ask for the status until one of its lines holds the text; its lines."""
+    said: list[str] = []
     for _ in range(100):
         said = place.do("status", "--name", "agent").lines
         if any(text in line for line in said):
