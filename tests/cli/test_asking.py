@@ -42,7 +42,8 @@ def test_where_no_host_runs_it_says_so_and_ends_with_1(place: Place, command: st
     assert place.names() == set()
 
 
-def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_are(place: Place) -> None:
+def test_status_tells_of_stores_plugins_and_faults(place: Place) -> None:
+    """Ends with 0, whatever the states of stores and plugins are."""
     place.install("greet", GREET)
     place.install("broken", "import nowhere\n")
     place.install("typed", GREET.replace("str)", "int)").replace("hello/", "typed/"))
