@@ -78,9 +78,10 @@ def test_a_life_is_made_anew_where_the_chroot_comes_later(tmp_path: Path) -> Non
             assert client.exists("/apps/hosts/me") is None
 
 
-def test_a_life_is_made_anew_where_the_new_session_s_connection_is_cut_at_once(
+def test_a_life_is_made_anew_though_the_new_connection_is_cut(
     zoo: Zoo, living: ZookeeperTransport, zookeeper_server: ZooKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Cuts the connection of the new session at once, so that nothing that was sent over it arrives."""
     heard, cuts = Session._heard, -1  # the first connection stays
 
     def cut_once(session: Session, state: str) -> None:
