@@ -58,7 +58,8 @@ def test_routes_heals_its_table_and_follows_changes(snippet: Snippets) -> None:
     assert routes.table == {}
 
 
-def test_with_actual_a_resync_deletes_what_was_deleted_while_the_host_was_down(snippet: Snippets) -> None:
+def test_a_resync_with_actual_deletes_what_is_no_longer_stored(snippet: Snippets) -> None:
+    """Deletes from the table what was deleted from the store while the host was down."""
     routes = snippet(PAGE, "routes.py")
     routes.table.update(gone=routes.Route("eth0"), right=routes.Route("eth1"))
     harness = Harness(routes=routes, paused=True)

@@ -75,7 +75,8 @@ def test_G8_a_broken_plugin_is_named_with_its_version_and_the_others_run(site: S
     assert assembly.waiting_for == {"missing": "requires exits: failed, requires nobody: not installed"}
 
 
-def test_an_attribute_that_an_entry_point_names_and_a_module_lacks_is_a_problem(site: Site) -> None:
+def test_an_entry_point_with_a_missing_attribute_is_a_problem(site: Site) -> None:
+    """An entry point whose module has no valid name is a problem, too."""
     site.install("acme", "[datasync.plugins]\nx = acme_x:Thing\ny = acme-x\n", {"acme_x": ""})
     assembly = run(found=discover(GROUP_PLUGINS))
     assert "has no attribute 'Thing'" in assembly.problems[0].text
@@ -199,9 +200,10 @@ def test_settings_that_fit_no_plugin_are_problems_with_their_place(
     assert "other" in names(assembly) or "other" in wanted
 
 
-def test_an_instance_of_an_instance_is_told_the_plugin_at_the_end_or_that_there_is_none(
+def test_an_instance_of_an_instance_is_told_what_to_use(
     haproxy: Mapping[str, object],
 ) -> None:
+    """Names the plugin at the end of the chain, or reports that the chain is a circle."""
     chain = {"edge": Wanted(use="haproxy"), "far": Wanted(use="edge"), "further": Wanted(use="far")}
     told = {problem.plugin: problem.text for problem in run(haproxy, wanted=chain).problems}
     assert list(told) == ["far", "further"]

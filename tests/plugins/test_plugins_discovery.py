@@ -39,9 +39,10 @@ def test_load_imports_the_attribute(site: Site) -> None:
     assert discover(GROUP_PLUGINS).found[0].load() == 7
 
 
-def test_a_distribution_listed_twice_counts_once_and_the_first_on_the_path_wins(
+def test_of_a_distribution_found_twice_the_first_on_the_path_counts(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Compares the names of distributions as pip does: case and separators make no difference."""
     site.install("acme-routes", "[datasync.plugins]\nroutes = new\n", version="2.0")
     later = type(site)(tmp_path / "later")
     later.install("Acme.Routes", "[datasync.plugins]\nroutes = old\n", version="1.0")

@@ -232,9 +232,8 @@ def test_a_keyboard_interrupt_passes(write: Writer) -> None:
         ("from . import sibling", "make one, or import what lies beside it by its name"),
     ],
 )
-def test_a_file_that_does_not_run_is_a_problem_with_its_line_and_leaves_no_module(
-    tmp_path: Path, source: str, said: str
-) -> None:
+def test_a_file_that_does_not_run_is_a_problem_with_its_line(tmp_path: Path, source: str, said: str) -> None:
+    """Leaves no module of it in sys.modules."""
     file = tmp_path / "broken.py"
     file.write_text(f"\n{source}\n")
     problem = import_plugin(Source("broken", lambda: load_file(file), str(file)))

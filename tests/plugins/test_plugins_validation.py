@@ -231,7 +231,8 @@ def test_mistakes_of_classes_and_objects_are_refused(
         assert problem.where == f"{module.__file__}:{5 + line}"
 
 
-def test_classes_may_have_static_and_class_methods_on_either_side_of_the_mark(write: Writer) -> None:
+def test_hooks_may_be_static_and_class_methods(write: Writer) -> None:
+    """`@hookimpl` may stand above or below `@staticmethod` and `@classmethod`."""
     made = load(
         write(
             """
