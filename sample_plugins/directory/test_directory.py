@@ -83,9 +83,10 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_one(root: Path) -> None:
         read(f"directory:{root}")
 
 
-def test_a_folder_that_is_replaced_while_it_is_read_gives_nothing_of_either(
+def test_a_folder_that_is_replaced_while_it_is_read_is_lost(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Gives no entry of the old folder and none of the new one."""
     walk = os.walk
 
     def slow(folder: Path, **options: Any) -> Iterator[Any]:

@@ -23,6 +23,7 @@ def agent(place: Place, *args: str) -> Running:
 
 def until(place: Place, text: str) -> list[str]:
     """Ask for the status until one of its lines holds the text; its lines."""
+    said: list[str] = []
     for _ in range(100):
         said = place.do("status", "--name", "agent").lines
         if any(text in line for line in said):
@@ -41,7 +42,8 @@ def test_where_no_host_runs_it_says_so_and_ends_with_1(place: Place, command: st
     assert place.names() == set()
 
 
-def test_status_tells_of_stores_plugins_and_faults_and_ends_with_0_however_they_are(place: Place) -> None:
+def test_status_tells_of_stores_plugins_and_faults(place: Place) -> None:
+    """Ends with 0, whatever the states of stores and plugins are."""
     place.install("greet", GREET)
     place.install("broken", "import nowhere\n")
     place.install("typed", GREET.replace("str)", "int)").replace("hello/", "typed/"))

@@ -163,9 +163,10 @@ def test_an_unreadable_configuration_is_a_matter_of_configuration(
     assert "datasync.toml cannot be read (Permission denied): make it a readable file" in answer.err
 
 
-def test_a_folder_that_may_not_be_written_is_told_and_what_is_there_can_be_read(
+def test_a_read_only_folder_is_told_and_its_data_stays(
     place: Place, program: Callable[[str, str], str]
 ) -> None:
+    """Ends put with 1 and run with 3, and dump reads afterwards what was stored before."""
     place.install("greet", GREET)
     place.do("put", "hello/kept", "still here", "--store", "sqlite:data.db")
     place.write("datasync.toml", TOML)
@@ -213,7 +214,8 @@ def test_a_full_disk_is_told_and_loses_nothing(place: Place, program: Callable[[
     assert "Traceback" not in answer.err
 
 
-def test_a_full_disk_under_the_state_directory_is_a_matter_of_configuration(place: Place) -> None:
+def test_a_full_disk_under_the_state_directory_ends_run_with_3(place: Place) -> None:
+    """Reports it as an error of the configuration, without a traceback."""
     place.install("greet", GREET)
     place.write("datasync.toml", TOML + '[host]\nname = "vm"\n')
     lock = place.folder / ".datasync" / "vm" / "lock"

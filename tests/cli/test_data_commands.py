@@ -26,7 +26,8 @@ def test_put_takes_any_value(place: Place, value: str) -> None:
     assert place.do("get", "k", DB).bytes == expected
 
 
-def test_put_takes_a_value_with_dashes_after_two_dashes_and_stores_no_misspelt_option(place: Place) -> None:
+def test_put_takes_a_value_with_dashes_after_two_dashes(place: Place) -> None:
+    """Refuses a misspelt option, and does not store it as a value."""
     assert place.do("put", "k", DB, "--", "--ttl").code == 0
     assert place.do("get", "k", DB).bytes == b"--ttl"
     wrong = place.do("put", "k", "--tll=5", DB)

@@ -26,7 +26,8 @@ def test_a_file_that_only_requires_others_is_none_without_a_purpose(place: Place
     assert place.do("check", "all.py", "greet.py", DB).code == 0
 
 
-def test_an_interrupt_out_of_a_plugin_does_not_end_a_command_without_a_word(place: Place) -> None:
+def test_a_keyboard_interrupt_of_a_plugin_is_told(place: Place) -> None:
+    """Ends with 130 and a message; `-v` adds the file of the plugin."""
     place.do("put", "a/b", "1", DB)
     place.write("other.py", "raise KeyboardInterrupt\n")
     answer = place.do("check", "other.py", DB)

@@ -27,9 +27,10 @@ FORKS = (
 )
 
 
-def test_a_host_that_was_killed_leaves_no_lock_and_no_socket_to_the_children_of_its_plugins(
+def test_a_killed_host_leaves_no_lock_and_no_socket_to_children(
     place: Place,
 ) -> None:
+    """Children that its plugins forked do not hold the lock of the host, nor its socket."""
     place.install("forks", FORKS)
     place.write("datasync.toml", '[stores]\nmain = "sqlite:data.db"\n[host]\nname = "vm"\n')
     os.mkfifo(place.folder / "end")

@@ -52,7 +52,8 @@ def test_a_hook_that_hangs_is_only_reported_by_default(place: Place) -> None:
     assert host.end() == 1
 
 
-def test_G12_a_C_call_that_keeps_the_interpreter_lock_is_ended_with_1_and_shown(place: Place) -> None:
+def test_G12_a_C_call_that_keeps_the_interpreter_lock_is_ended(place: Place) -> None:
+    """The exit code is 1, and the traceback shows the line of the hook."""
     place.install("stuck", LOCKED)
     settings(place, hook_timeout=0.5, on_hang="restart")
     host = place.start("run")
@@ -94,9 +95,10 @@ def test_the_end_without_a_hook_is_logged_as_all_else_is(place: Place) -> None:
     )
 
 
-def test_G12_a_hook_that_hangs_as_nobody_reads_what_it_prints_is_named_and_the_exit_is_1(
+def test_G12_a_hook_that_hangs_on_a_full_pipe_is_named(
     place: Place,
 ) -> None:
+    """Hangs because nobody reads what the hook prints; the exit code is 1."""
     place.install("stuck", FULL)
     settings(place, stop_timeout=0.2)
     place.env.pop("PYTHONUNBUFFERED", None)  # printing keeps the lock that flushing wants

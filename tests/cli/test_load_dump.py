@@ -76,7 +76,8 @@ def test_a_dump_that_does_not_fit_leaves_nothing_under_its_name(place: Place) ->
     assert [name for name in place.names() if "dump" in name] == []
 
 
-def test_output_that_nobody_takes_is_quiet_and_one_that_does_not_fit_is_told(place: Place) -> None:
+def test_a_closed_pipe_is_quiet_and_a_full_disk_is_told(place: Place) -> None:
+    """Ends without a message when nobody reads the output, and reports an output that does not fit."""
     place.do("put", "a", "1", DB)
     with Path("/dev/full").open("wb") as full:
         command = [*COMMAND, "dump", DB]
@@ -106,7 +107,8 @@ def test_one_mapping_writes_text_as_it_is_and_the_rest_as_compact_json(place: Pl
     }
 
 
-def test_an_atomic_load_is_one_revision_and_a_plain_one_some_hundreds_of_keys_each(place: Place) -> None:
+def test_an_atomic_load_is_one_revision_and_a_plain_one_is_several(place: Place) -> None:
+    """Each revision of a plain load holds some hundreds of keys."""
     lines = "".join(f'{{"key": "k{number}", "text": ""}}\n' for number in range(1200)).encode()
     assert place.do("load", "-", "--atomic", DB, "--json", stdin=lines).json() == {
         "written": 1200,
@@ -140,9 +142,11 @@ def test_a_load_that_breaks_off_says_what_was_written(place: Place) -> None:
     assert place.do("list", DB).lines == ["first", *(f"k{number:04}" for number in range(500))]
 
 
-def test_a_load_that_is_interrupted_after_its_last_key_says_that_all_were_written(
+def test_an_interrupt_after_the_last_key_says_that_all_is_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Interrupts the load after its last commit."""
+
     class Stopped:
         def __init__(self, **_: object) -> None: ...
         def __enter__(self) -> Self:

@@ -74,9 +74,10 @@ def test_what_is_made_installs_and_passes_its_tests_mypy_and_ruff(place: Place, 
     assert "my-routes: waiting (requires interfaces: not installed)" in checked.stdout
 
 
-def test_what_is_required_goes_into_the_dependencies_by_its_own_name_where_that_is_known(
+def test_required_plugins_become_dependencies_of_the_package(
     place: Place,
 ) -> None:
+    """Names the distribution of an installed plugin, and guesses that of one that is not installed."""
     place.install("greet", GREET)
     place.do("new", "plugin", "mine", "--requires", "greet", "--requires", "inter_faces")
     assert """

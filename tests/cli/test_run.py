@@ -31,7 +31,8 @@ def test_run_makes_the_embedded_store_says_so_and_ends_with_0(place: Place) -> N
     assert again.end(signal.SIGINT) == 0
 
 
-def test_G12_a_signal_lets_the_running_hook_finish_and_stops_in_reverse_order(place: Place) -> None:
+def test_G12_a_signal_stops_in_reverse_order_after_the_running_hook(place: Place) -> None:
+    """Lets the running hook finish before any plugin is stopped."""
     slow = GREET.replace(
         "def on_resync(event):", "def on_resync(event):\n        print('begun', flush=True); input()"
     )
@@ -56,9 +57,10 @@ def test_G12_a_signal_lets_the_running_hook_finish_and_stops_in_reverse_order(pl
     assert (host.returncode, out.splitlines()) == (0, ["stop b", "stop a"])
 
 
-def test_G12_a_hook_that_outlives_stop_timeout_is_named_the_exit_is_1_and_no_other_hook_runs(
+def test_G12_a_hook_that_outlives_stop_timeout_is_named(
     place: Place,
 ) -> None:
+    """The exit code is 1, and no other hook runs."""
     place.install("a-first", GREET)
     place.install("stuck", HANG)
     place.write("datasync.toml", '[host]\nstop_timeout = 0.2\n[stores]\nmain = "sqlite:data.db"\n')

@@ -65,7 +65,8 @@ def test_a_secret_option_of_a_store_is_printed_by_no_command(place: Place, store
         assert not parts(answer.out + answer.err), answer
 
 
-def test_prefix_and_separator_are_shown_where_a_store_is_but_what_came_by_a_reference(place: Place) -> None:
+def test_prefix_and_separator_of_a_store_are_shown(place: Place) -> None:
+    """Masks the part of them that came by a reference."""
     place.env["SEK"] = SECRET
     place.install("greet", GREET)
     place.do("put", "x", "y", "--store", "sqlite:data.db")

@@ -116,14 +116,16 @@ def test_command_line_beats_environment_beats_file_setting_by_setting(load: Load
     assert load(DATASYNC_STORE="memory:e").stores["main"].url.path == "e"
 
 
-def test_disabling_on_the_command_line_enables_nothing_that_the_file_disables(load: Load) -> None:
+def test_disable_on_the_command_line_adds_to_that_of_the_file(load: Load) -> None:
+    """Enables nothing that the file disables; an empty list in the environment does."""
     settings = load('[host]\ndisable = ["a"]\n', disable=["b"], only=["c"])
     assert settings.host.disable == ("a", "b")
     assert settings.host.only == ("c",)
     assert load(DATASYNC_HOST__DISABLE="[]").host.disable == ()
 
 
-def test_a_url_of_a_higher_source_brings_its_options_and_a_table_beats_a_url_of_its_own(load: Load) -> None:
+def test_a_url_of_a_higher_source_replaces_the_options_of_lower_ones(load: Load) -> None:
+    """Within one source the keys of a store's table take precedence over the query of its URL."""
     text = '[stores.main]\nurl = "memory:a?prefix=u&x=1"\nprefix = "t"\nx = 2\n'
     store = load(text).stores["main"]
     assert (store.prefix, store.url.query, store.options) == ("t", {}, {"x": 2})
@@ -133,9 +135,8 @@ def test_a_url_of_a_higher_source_brings_its_options_and_a_table_beats_a_url_of_
     assert (store.prefix, store.liveness, store.url.path) == ("t", 4.0, "b")
 
 
-def test_names_of_stores_on_the_command_line_are_told_from_options_in_a_url(
-    tmp_path: Path, load: Load
-) -> None:
+def test_a_store_name_before_a_url_is_told_from_options_of_the_url(tmp_path: Path, load: Load) -> None:
+    """Parses `--store NAME=URL` although the query of a URL holds equals signs, too."""
     settings = load(stores=["sqlite:a.db?prefix=x=y", "aux=memory:m?q=1"])
     assert settings.stores["main"].prefix == "x=y"
     assert settings.stores["main"].url.file() == tmp_path / "a.db"
@@ -163,9 +164,8 @@ def test_a_store_named_by_its_url_alone_has_the_hosts_options_apart(tmp_path: Pa
     assert embedded_store(tmp_path).url.file() == tmp_path / "datasync.db"
 
 
-def test_an_embedded_database_that_is_there_is_main_unless_a_store_is_named(
-    tmp_path: Path, load: Load, shown: Shown
-) -> None:
+def test_an_existing_embedded_database_is_the_default_store(tmp_path: Path, load: Load, shown: Shown) -> None:
+    """It is the store main, unless the settings name any store."""
     (tmp_path / "datasync.db").touch()
     settings = load()
     store = settings.main_store()

@@ -17,19 +17,24 @@ import pytest
 
 from datasync_core import Host
 from datasync_core.model.errors import ConfigError, HostError
+from tests.docs.conftest import Snippets
 from tests.documents import ROOT, rows
 
 PAGE = "embedding.md"
 TEXT = (ROOT / "docs" / PAGE).read_text()
 
 
-def test_the_application_of_the_page_prints_its_flags(snippet, tmp_path, monkeypatch, capsys):
+def test_the_application_of_the_page_prints_its_flags(
+    snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     snippet(PAGE, "flags_app.py").main()
     assert capsys.readouterr().out == "{'dark-mode': True}\n"
 
 
-def test_the_workers_of_the_page_have_their_flags_after_a_fork(snippet, tmp_path, monkeypatch):
+def test_the_workers_of_the_page_have_their_flags_after_a_fork(
+    snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     snippet(PAGE, "flags_app.py").main()
     answer = subprocess.run(
@@ -74,7 +79,7 @@ def test_every_member_of_a_host_is_documented() -> None:
             assert shown == ", ".join(wanted), cell
 
 
-def test_the_threads_are_those_of_the_table(snippet, tmp_path: Path) -> None:
+def test_the_threads_are_those_of_the_table(snippet: Snippets, tmp_path: Path) -> None:
     flags = snippet(PAGE, "flags_app.py").Flags()
     before = set(threading.enumerate())
     host = Host("memory:", {"flags": flags}, state_dir=tmp_path / "state")
@@ -86,7 +91,9 @@ def test_the_threads_are_those_of_the_table(snippet, tmp_path: Path) -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_nothing_else_of_the_process_is_touched(snippet, tmp_path: Path, monkeypatch) -> None:
+def test_nothing_else_of_the_process_is_touched(
+    snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     flags = snippet(PAGE, "flags_app.py").Flags()
 
@@ -107,7 +114,7 @@ def test_nothing_else_of_the_process_is_touched(snippet, tmp_path: Path, monkeyp
     assert process() == before
 
 
-def test_two_hosts_share_a_named_store_and_nothing_else(snippet) -> None:
+def test_two_hosts_share_a_named_store_and_nothing_else(snippet: Snippets) -> None:
     module = snippet(PAGE, "flags_app.py")
     one, two = module.Flags(), module.Flags()
     with (

@@ -6,21 +6,23 @@ import inspect
 import re
 import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
 import datasync_core
-from datasync_core import Context, Event, Fault, Host, Publisher, Watch
-from datasync_core.config import load_settings
+from datasync_core import Change, Context, Event, Fault, Host, Publisher, Watch
+from datasync_core.config import Settings, load_settings
 from datasync_core.dispatch.states import StateName
 from datasync_core.model.changes import DeleteChange, PutChange
 from datasync_core.model.faults import FaultKind
 from datasync_core.plugins.loading import Source, make_plugin
 from datasync_core.spec.hooks import Hooks
 from datasync_core.testing import Harness
-from tests.docs.conftest import snippet_names
+from tests.docs.conftest import Snippets, snippet_names
 from tests.documents import ROOT, rows, texts
 
 PAGE = "plugins.md"
@@ -38,14 +40,14 @@ def public(cls: type) -> set[str]:
 # Snippets
 
 
-def test_every_snippet_has_a_test_here():
+def test_every_snippet_has_a_test_here() -> None:
     source = Path(__file__).read_text()
     unused = [name for name in snippet_names(PAGE) if f'snippet(PAGE, "{name}")' not in source]
     assert unused == []
     assert all(snippet_names(PAGE)), "a Python snippet without a name is not run"
 
 
-def test_routes_heals_its_table_and_follows_changes(snippet):
+def test_routes_heals_its_table_and_follows_changes(snippet: Snippets) -> None:
     routes = snippet(PAGE, "routes.py")
     routes.table["stray"] = routes.Route("eth9")
     harness = Harness(routes=routes)
@@ -56,7 +58,8 @@ def test_routes_heals_its_table_and_follows_changes(snippet):
     assert routes.table == {}
 
 
-def test_with_actual_a_resync_deletes_what_was_deleted_while_the_host_was_down(snippet):
+def test_a_resync_with_actual_deletes_what_is_no_longer_stored(snippet: Snippets) -> None:
+    """Deletes from the table what was deleted from the store while the host was down."""
     routes = snippet(PAGE, "routes.py")
     routes.table.update(gone=routes.Route("eth0"), right=routes.Route("eth1"))
     harness = Harness(routes=routes, paused=True)
@@ -64,12 +67,14 @@ def test_with_actual_a_resync_deletes_what_was_deleted_while_the_host_was_down(s
     assert routes.table == {"right": routes.Route("eth1")}
 
 
-def settings_of(name: str, folder: Path):
+def settings_of(name: str, folder: Path) -> Settings:
     (folder / "datasync.toml").write_text("\n".join(texts(TEXT, f"toml {name}")))
     return load_settings(cwd=folder, environ={})
 
 
-def test_a_class_gets_its_configuration_converted(snippet, tmp_path, monkeypatch):
+def test_a_class_gets_its_configuration_converted(
+    snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edge = snippet(PAGE, "edge.py")
     monkeypatch.chdir(tmp_path)
     settings = settings_of("edge.toml", tmp_path)
@@ -79,7 +84,9 @@ def test_a_class_gets_its_configuration_converted(snippet, tmp_path, monkeypatch
     assert (tmp_path / "peers.txt").read_text() == "9090 a 10.0.0.1\n"
 
 
-def test_a_wrong_configuration_fails_the_plugin_alone_and_names_its_place(snippet, tmp_path):
+def test_a_wrong_configuration_fails_the_plugin_alone_and_names_its_place(
+    snippet: Snippets, tmp_path: Path
+) -> None:
     edge = snippet(PAGE, "edge.py")
     (tmp_path / "datasync.toml").write_text('[plugins.proxy.config]\nfile = "x"\nport = "no number"\n')
     host = Host("memory:", {"proxy": edge.Proxy}, settings=load_settings(cwd=tmp_path, environ={}))
@@ -89,7 +96,9 @@ def test_a_wrong_configuration_fails_the_plugin_alone_and_names_its_place(snippe
     assert "datasync.toml" in str(host.problems[0])
 
 
-def test_two_instances_of_a_class_follow_two_stores(snippet, tmp_path, monkeypatch):
+def test_two_instances_of_a_class_follow_two_stores(
+    snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edge = snippet(PAGE, "edge.py")
     monkeypatch.chdir(tmp_path)
     settings = settings_of("instances.toml", tmp_path)
@@ -102,19 +111,19 @@ def test_two_instances_of_a_class_follow_two_stores(snippet, tmp_path, monkeypat
     assert (tmp_path / "edge.txt").read_text() == "8080 b 10.0.0.2\n"
 
 
-def test_objects_are_told_apart_by_identity():
+def test_objects_are_told_apart_by_identity() -> None:
     class Same:
         __hash__ = None  # type: ignore[assignment]
         requires = ["nobody"]
 
-        def __eq__(self, other):
+        def __eq__(self, other: object) -> bool:
             return True
 
     harness = Harness(a=Same(), b=Same())
     assert harness.state("a").state == harness.state("b").state == "waiting"
 
 
-def test_values_are_read_by_their_types_and_a_wrong_one_is_invalid_alone(snippet):
+def test_values_are_read_by_their_types_and_a_wrong_one_is_invalid_alone(snippet: Snippets) -> None:
     values = snippet(PAGE, "values.py")
     harness = Harness(values=values)
     harness.commit({"ports/web": {"number": 80}, "limits": {"cpu": 2}, "lines/a": "x\ny"})
@@ -130,7 +139,7 @@ def test_values_are_read_by_their_types_and_a_wrong_one_is_invalid_alone(snippet
     assert values.seen["invalid"]["ports/web"].endswith(said)
 
 
-def test_the_hooks_come_in_the_order_of_the_table(snippet):
+def test_the_hooks_come_in_the_order_of_the_table(snippet: Snippets) -> None:
     lifecycle = snippet(PAGE, "lifecycle.py")
     harness = Harness(lifecycle=lifecycle)
     harness.put("session/1", 1)
@@ -145,7 +154,7 @@ def test_the_hooks_come_in_the_order_of_the_table(snippet):
     ]
 
 
-def test_failures_are_tried_again_or_given_up_on_as_the_table_says(snippet):
+def test_failures_are_tried_again_or_given_up_on_as_the_table_says(snippet: Snippets) -> None:
     failures = snippet(PAGE, "failures.py")
     harness = Harness(failures=failures)
     harness.commit({"addresses/a": "10.0.0.1", "addresses/b": "taken", "addresses/c": "nonsense"})
@@ -167,7 +176,7 @@ def test_failures_are_tried_again_or_given_up_on_as_the_table_says(snippet):
     assert failures.applied["d"] == "10.0.0.4"
 
 
-def test_an_interface_comes_before_its_address_and_goes_after_it(snippet):
+def test_an_interface_comes_before_its_address_and_goes_after_it(snippet: Snippets) -> None:
     addresses, interfaces = snippet(PAGE, "addresses.py"), snippet(PAGE, "interfaces.py")
     order = interfaces.order
     harness = Harness(addresses=addresses, interfaces=interfaces)
@@ -179,7 +188,7 @@ def test_an_interface_comes_before_its_address_and_goes_after_it(snippet):
     assert order.index("CREATE addresses/2") > order.index("CREATE interfaces/eth0")
 
 
-def test_what_is_published_is_in_the_store(snippet):
+def test_what_is_published_is_in_the_store(snippet: Snippets) -> None:
     publishing = snippet(PAGE, "publishing.py")
     harness = Harness(publishing=publishing)
     harness.put("requests/1", "what")
@@ -188,7 +197,7 @@ def test_what_is_published_is_in_the_store(snippet):
     assert "answers/1" not in harness.stored()
 
 
-def test_after_a_reported_fault_the_device_is_right_again(snippet):
+def test_after_a_reported_fault_the_device_is_right_again(snippet: Snippets) -> None:
     device = snippet(PAGE, "device.py")
     harness = Harness(device=device)
     harness.put("lamps/hall", "on")
@@ -199,7 +208,7 @@ def test_after_a_reported_fault_the_device_is_right_again(snippet):
     assert harness.calls[-1].changes == [("CREATE", "lamps/hall", "on", None)]
 
 
-def test_a_wrapper_sees_the_delivery_of_every_plugin(snippet):
+def test_a_wrapper_sees_the_delivery_of_every_plugin(snippet: Snippets) -> None:
     timing, routes = snippet(PAGE, "timing.py"), snippet(PAGE, "routes.py")
     harness = Harness(timing=timing, routes=routes)
     harness.put("routes/a", {"via": "x"})
@@ -212,14 +221,14 @@ def test_a_wrapper_sees_the_delivery_of_every_plugin(snippet):
 # Tables
 
 
-def test_every_attribute_is_documented():
+def test_every_attribute_is_documented() -> None:
     from datasync_core.plugins.validation import ATTRIBUTES
 
     assert column("attribute") == list(ATTRIBUTES)
     assert [row[1] for row in rows(TEXT, "attribute")] == ["[]", "[]", "[]", "False"]
 
 
-def test_names_are_those_of_the_table():
+def test_names_are_those_of_the_table() -> None:
     table = rows(TEXT, "path")
     assert [row[0] for row in table] == ["routes/", "routes/eu/10.0.0.0", "*empty*"]
     for path, _, name in table:
@@ -229,7 +238,7 @@ def test_names_are_those_of_the_table():
         assert plugin.names == [name]
 
 
-def test_values_are_what_the_table_of_types_says():
+def test_values_are_what_the_table_of_types_says() -> None:
     assert [row[0] for row in rows(TEXT, "type")][:3] == ["none, or `Any`", "str", "bytes"]
     for watch, value in (
         (Watch("a"), {"x": 1}),
@@ -244,15 +253,18 @@ def test_values_are_what_the_table_of_types_says():
 class Recording:
     """Notes the names and values of its last resync."""
 
-    def __init__(self, watch):
+    names: list[str]
+    values: list[object]
+
+    def __init__(self, watch: Watch[Any]) -> None:
         self.watches = [watch]
 
     @datasync_core.hookimpl
-    def on_resync(self, event):
+    def on_resync(self, event: Event) -> None:
         self.names, self.values = list(event[self.watches[0]]), list(event[self.watches[0]].values())
 
 
-def test_every_hook_is_documented_with_its_signature():
+def test_every_hook_is_documented_with_its_signature() -> None:
     hooks = {
         f"{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})"
         for name, hook in vars(Hooks).items()
@@ -262,9 +274,11 @@ def test_every_hook_is_documented_with_its_signature():
     assert len(column("hook")) == len(hooks)
 
 
-def test_every_member_of_an_event_is_documented():
+def test_every_member_of_an_event_is_documented() -> None:
     inner = {"live", "expire", "handed"}  # for the parts of an event, and for the dispatcher
-    members = {name for name in public(Event) | set(Event.__slots__) if not name.startswith("_")} - inner
+    members = {
+        name for name in public(Event) | set(vars(Event)["__slots__"]) if not name.startswith("_")
+    } - inner
     documented = {re.split(r"\W", member.removeprefix("event.").strip())[0] for member in EVENT_ROWS}
     assert documented - {"event", "for"} == members
     assert {"event[WATCH]", "for change in event"} <= set(EVENT_ROWS)
@@ -282,17 +296,17 @@ EVENT_ROWS, CHANGE_ROWS, CONTEXT_ROWS = (
 )
 
 
-def test_every_member_of_a_change_is_documented():
+def test_every_member_of_a_change_is_documented() -> None:
     members = (public(PutChange) | public(DeleteChange) | {"key", "name", "revision"}) - {"source"}
     assert {row.removeprefix("change.") for row in CHANGE_ROWS} == members | {"with change:"}
 
 
-def test_every_member_of_the_context_is_documented():
+def test_every_member_of_the_context_is_documented() -> None:
     documented = {re.split(r"\W", row.removeprefix("context."))[0] for row in CONTEXT_ROWS}
     assert documented == {field.name for field in attrs.fields(Context)}
 
 
-def test_every_method_of_a_publisher_is_documented():
+def test_every_method_of_a_publisher_is_documented() -> None:
     documented = {row.partition("(")[0]: row for row in column("method")}
     assert set(documented) == public(Publisher) - {"_is_protocol"}
     for name, row in documented.items():
@@ -303,14 +317,14 @@ def test_every_method_of_a_publisher_is_documented():
         assert row == f"{name}({', '.join(shown[1:])})"
 
 
-def test_every_reason_is_documented():
+def test_every_reason_is_documented() -> None:
     source = inspect.getsource(Event)
     said = re.search(r'"""Why: (.*)\."""', source)
     assert said is not None
     assert column("reason") == said[1].replace(" or ", ", ").split(", ")
 
 
-def test_every_state_kind_and_policy_is_documented():
+def test_every_state_kind_and_policy_is_documented() -> None:
     from datasync_core.config import SETTINGS
 
     assert column("state") == [str(state) for state in StateName]
@@ -320,7 +334,7 @@ def test_every_state_kind_and_policy_is_documented():
     assert all(f"`fault.{field.name}`" in TEXT for field in attrs.fields(Fault))
 
 
-def test_every_public_name_is_documented():
+def test_every_public_name_is_documented() -> None:
     assert column("name") == sorted(datasync_core.__all__)
 
 
@@ -364,12 +378,12 @@ def refused(thing: object) -> str:
     return made[0].text
 
 
-def test_every_mistake_of_the_table_is_tested():
+def test_every_mistake_of_the_table_is_tested() -> None:
     assert {row[0] for row in rows(TEXT, "mistake")} == {*MISTAKES, IN_A_CLASS}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_refused_as_the_table_says(mistake, tmp_path):
+def test_a_mistake_is_refused_as_the_table_says(mistake: str, tmp_path: Path) -> None:
     said = {row[0]: row[1] for row in rows(TEXT, "mistake")}[mistake]
     module = types.ModuleType("mine")
     module.__file__ = str(tmp_path / "mine.py")
@@ -378,10 +392,10 @@ def test_a_mistake_is_refused_as_the_table_says(mistake, tmp_path):
     assert said in refused(module)
 
 
-def test_an_annotated_attribute_is_refused_as_the_table_says():
+def test_an_annotated_attribute_is_refused_as_the_table_says() -> None:
     @attrs.define
     class Mine:
-        watches: tuple = ()
+        watches: tuple[Watch[str], ...] = ()
 
     assert {row[0]: row[1] for row in rows(TEXT, "mistake")}[IN_A_CLASS] in refused(Mine)
 
@@ -389,17 +403,20 @@ def test_an_annotated_attribute_is_refused_as_the_table_says():
 # Claims of the text that no snippet shows
 
 
-def test_hooks_run_on_one_thread_and_an_event_kept_expires(snippet):
+def test_hooks_run_on_one_thread_and_an_event_kept_expires(
+    snippet: Snippets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     routes = snippet(PAGE, "routes.py")
-    threads, kept = set(), []
+    threads: set[threading.Thread] = set()
+    kept: list[Event] = []
 
     @datasync_core.hookimpl
-    def on_resync(event):
+    def on_resync(event: Event) -> None:
         threads.add(threading.current_thread())
         kept.append(event)
 
-    routes.on_resync = on_resync
-    routes.on_resync.__module__ = routes.__name__
+    on_resync.__module__ = routes.__name__
+    monkeypatch.setattr(routes, "on_resync", on_resync)
     with Host("memory:", {"routes": routes}) as host:
         assert host.wait(10)
     assert len(threads) == 1
@@ -408,7 +425,7 @@ def test_hooks_run_on_one_thread_and_an_event_kept_expires(snippet):
         kept[0][routes.ROUTES]
 
 
-def test_the_numbers_of_the_text_are_those_of_the_code():
+def test_the_numbers_of_the_text_are_those_of_the_code() -> None:
     from datasync_core.config import HostSettings
 
     defaults = HostSettings("any")
@@ -423,6 +440,7 @@ def test_the_numbers_of_the_text_are_those_of_the_code():
 
 
 WATCH = Watch("a/", str)
+Does = Callable[[Event, Change[str]], None]
 
 
 class Failing:
@@ -430,29 +448,29 @@ class Failing:
 
     watches = [WATCH]
 
-    def __init__(self, does=None):
+    def __init__(self, does: Does | None = None) -> None:
         self.does = does
 
     @datasync_core.hookimpl
-    def on_resync(self, event):
+    def on_resync(self, event: Event) -> None:
         """Nothing fails here."""
 
     @datasync_core.hookimpl
-    def on_change(self, event):
+    def on_change(self, event: Event) -> None:
         for change in event.changes(WATCH):
             if change.key == "a/1" and self.does is not None:
                 self.does(event, change)
 
 
-def leaving(error):
-    def does(event, change):
+def leaving(error: Exception) -> Does:
+    def does(event: Event, change: Change[str]) -> None:
         raise error
 
     return does
 
 
-def alone(error):
-    def does(event, change):
+def alone(error: Exception) -> Does:
+    def does(event: Event, change: Change[str]) -> None:
         with change:
             raise error
 
@@ -460,7 +478,7 @@ def alone(error):
 
 
 # what is written → when it is told again: after seconds, or None for "when something changes"; and whether all of it is
-FAILURES = {
+FAILURES: dict[str, tuple[Does, float | None, bool]] = {
     "an exception leaves the hook": (leaving(ValueError("no")), 0.5, True),
     "an exception leaves `with change:`": (alone(ValueError("no")), 0.5, False),
     "event.retry(key, reason)": (lambda event, change: event.retry("a/1", "later"), 0.5, False),
@@ -476,12 +494,12 @@ FAILURES = {
 }
 
 
-def test_every_row_of_the_table_of_failures_is_tested():
+def test_every_row_of_the_table_of_failures_is_tested() -> None:
     assert column("you write") == list(FAILURES)
 
 
 @pytest.mark.parametrize("row", FAILURES)
-def test_what_fails_is_told_again_as_the_table_says(row):
+def test_what_fails_is_told_again_as_the_table_says(row: str) -> None:
     does, delay, everything = FAILURES[row]
     plugin = Failing(does)
     harness = Harness(plugin=plugin)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import datasync_core.transport
-from datasync_core import Host, Put, Watch, hookimpl
+from datasync_core import Event, Host, Put, Watch, hookimpl
 from datasync_core.config import SETTINGS, load_settings
 from datasync_core.model.entries import Capabilities
 from datasync_core.opening import make_store
@@ -57,14 +57,14 @@ def test_the_transport_of_the_page_passes_the_suite(site: Path) -> None:
 
 
 def test_the_transport_of_the_page_is_found_by_its_scheme(site: Path) -> None:
-    seen = {}
+    seen: dict[str, str] = {}
 
     class Reads:
         watch = Watch("a/", str)
         watches = [watch]
 
         @hookimpl
-        def on_resync(self, event):
+        def on_resync(self, event: Event) -> None:
             seen.update(event[self.watch])
 
     (site / "keys.json").write_text('{"a/1": "grün"}', "latin-1")
@@ -103,7 +103,8 @@ def test_the_tables_of_capabilities_are_those_of_the_code() -> None:
     assert set(table) == set(project["entry-points"]["datasync.transports"])
     for scheme, cells in table.items():
         has = transport_class(scheme).capabilities
-        shown = [{True: "yes", False: "no", None: "any"}.get(value, str(value)) for value in attrs_of(has)]
+        words: dict[bool | int | None, str] = {True: "yes", False: "no", None: "any"}
+        shown = [words.get(value, str(value)) for value in attrs_of(has)]
         assert cells == shown, scheme
 
 

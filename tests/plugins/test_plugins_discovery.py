@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
+from tests.plugins.conftest import Site
 
 
 def names(found: Discovery) -> list[str]:
     return [one.name for one in found.found]
 
 
-def test_installed_plugins_are_found_sorted_with_their_distribution(site):
+def test_installed_plugins_are_found_sorted_with_their_distribution(site: Site) -> None:
     site.install("acme-b", "[datasync.plugins]\nzebra = acme_z\nant = acme_a:Ant\n", version="2.1")
     found = discover(GROUP_PLUGINS)
     assert [(one.name, one.value, one.distribution, one.version) for one in found.found] == [
@@ -25,20 +26,23 @@ def test_installed_plugins_are_found_sorted_with_their_distribution(site):
     assert found.problems == ()
 
 
-def test_discovery_imports_no_plugin(site):
+def test_discovery_imports_no_plugin(site: Site) -> None:
     site.plugin("quiet", "raise RuntimeError('imported')")
     assert names(discover(GROUP_PLUGINS)) == ["quiet"]
     assert "sited_quiet" not in sys.modules
 
 
-def test_load_imports_the_attribute(site):
+def test_load_imports_the_attribute(site: Site) -> None:
     site.install(
         "acme", "[datasync.plugins]\nx = acme_x:Thing.inner\n", {"acme_x": "class Thing:\n    inner = 7\n"}
     )
     assert discover(GROUP_PLUGINS).found[0].load() == 7
 
 
-def test_a_distribution_listed_twice_counts_once_and_the_first_on_the_path_wins(site, tmp_path, monkeypatch):
+def test_of_a_distribution_found_twice_the_first_on_the_path_counts(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compares the names of distributions as pip does: case and separators make no difference."""
     site.install("acme-routes", "[datasync.plugins]\nroutes = new\n", version="2.0")
     later = type(site)(tmp_path / "later")
     later.install("Acme.Routes", "[datasync.plugins]\nroutes = old\n", version="1.0")
@@ -48,7 +52,9 @@ def test_a_distribution_listed_twice_counts_once_and_the_first_on_the_path_wins(
     assert found.problems == ()
 
 
-def test_an_older_version_does_not_shine_through_one_without_plugins(site, tmp_path, monkeypatch):
+def test_an_older_version_does_not_shine_through_one_without_plugins(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.install("acme-routes", "", version="2.0")
     later = type(site)(tmp_path / "later")
     later.install("acme-routes", "[datasync.plugins]\nroutes = old\n", version="1.0")
@@ -56,7 +62,7 @@ def test_an_older_version_does_not_shine_through_one_without_plugins(site, tmp_p
     assert discover(GROUP_PLUGINS) == Discovery()
 
 
-def test_one_name_in_two_distributions_fails_for_both_and_names_them(site):
+def test_one_name_in_two_distributions_fails_for_both_and_names_them(site: Site) -> None:
     site.plugin("routes", distribution="acme-one")
     site.install("acme-two", "[datasync.plugins]\nroutes = two\nother = two\n", version="3.2")
     found = discover(GROUP_PLUGINS)
@@ -67,7 +73,7 @@ def test_one_name_in_two_distributions_fails_for_both_and_names_them(site):
 
 
 @pytest.mark.parametrize("name", ["Routes", "9lives", "a__b", "käse", "a b", "-x"])
-def test_a_bad_name_is_a_problem_with_the_right_form(site, name):
+def test_a_bad_name_is_a_problem_with_the_right_form(site: Site, name: str) -> None:
     site.install("acme", f"[datasync.plugins]\n{name} = acme\n")
     found = discover(GROUP_PLUGINS)
     assert found.found == ()
@@ -85,7 +91,7 @@ def test_a_bad_name_is_a_problem_with_the_right_form(site, name):
         (b"\xef\xbb\xbf[datasync.plugins]\nx = acme\n", "byte order mark"),
     ],
 )
-def test_malformed_entry_points_hide_nobody_else(site, points, said):
+def test_malformed_entry_points_hide_nobody_else(site: Site, points: bytes, said: str) -> None:
     site.plugin("fine")
     site.install("broken", points, version="0.3")
     found = discover(GROUP_PLUGINS)
@@ -96,7 +102,7 @@ def test_malformed_entry_points_hide_nobody_else(site, points, said):
 
 
 @pytest.mark.parametrize("points", [b"[console_scripts]\nno entry point\n", b"\xff\xfe[console_scripts]\n"])
-def test_what_is_malformed_and_none_of_ours_is_no_problem(site, points):
+def test_what_is_malformed_and_none_of_ours_is_no_problem(site: Site, points: bytes) -> None:
     site.plugin("fine")
     site.install("broken", points)
     found = discover(GROUP_PLUGINS)
@@ -104,7 +110,7 @@ def test_what_is_malformed_and_none_of_ours_is_no_problem(site, points):
 
 
 @pytest.mark.parametrize("metadata", [None, "", "Version: 1.0\n"])
-def test_a_distribution_without_metadata_is_named_by_its_plugins(site, metadata):
+def test_a_distribution_without_metadata_is_named_by_its_plugins(site: Site, metadata: str | None) -> None:
     site.plugin("fine")
     info = site.install("broken", "[datasync.plugins]\nhurt = acme\n", metadata=metadata)
     found = discover(GROUP_PLUGINS)
@@ -121,27 +127,27 @@ def test_a_distribution_without_metadata_is_named_by_its_plugins(site, metadata)
         ("Name: acme\n", "acme of unknown version"),
     ],
 )
-def test_name_and_version_are_those_of_the_header(site, header, origin):
+def test_name_and_version_are_those_of_the_header(site: Site, header: str, origin: str) -> None:
     site.install("acme", "[datasync.plugins]\nroutes = acme\n", metadata=f"{header}\nVersion: 9\n")
     (found,) = discover(GROUP_PLUGINS).found
     assert found.origin == origin
 
 
 @pytest.mark.parametrize("lines", ["name: acme\nversion: 2.0\n", "Name: acme\nVersion:\n 2.0\n"])
-def test_name_and_version_may_be_written_in_another_way(site, lines):
+def test_name_and_version_may_be_written_in_another_way(site: Site, lines: str) -> None:
     site.install("acme", "[datasync.plugins]\nroutes = acme\n", version="2.0", metadata=lines)
     (found,) = discover(GROUP_PLUGINS).found
     assert found.origin.split() == ["acme", "2.0"]
 
 
-def test_the_remnant_of_an_uninstalled_version_hurts_nobody(site):
+def test_the_remnant_of_an_uninstalled_version_hurts_nobody(site: Site) -> None:
     site.install("acme", "[datasync.plugins]\nroutes = new\n", version="2.0")
     site.install("acme", "[datasync.plugins]\nroutes = old\n", version="1.0", metadata=None)
     found = discover(GROUP_PLUGINS)
     assert ([one.value for one in found.found], found.problems) == (["new"], ())
 
 
-def test_a_finder_that_fails_is_named(site, monkeypatch):
+def test_a_finder_that_fails_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     class Finder:
         @staticmethod
         def find_distributions(context: object) -> list[object]:
@@ -154,7 +160,7 @@ def test_a_finder_that_fails_is_named(site, monkeypatch):
     assert "no such archive" in found.problems[0].text
 
 
-def test_metadata_of_foreign_distributions_is_not_read(site, monkeypatch):
+def test_metadata_of_foreign_distributions_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.plugin("mine")
     site.install("foreign", "[console_scripts]\nx = y:z\n")
     read: list[str] = []
@@ -170,7 +176,7 @@ def test_metadata_of_foreign_distributions_is_not_read(site, monkeypatch):
     assert [path for path in read if "acme_mine" in path and path.endswith("METADATA")]
 
 
-def test_discovery_imports_no_transport():
+def test_discovery_imports_no_transport() -> None:
     code = (
         "import sys; from datasync_core.plugins.discovery import *; discover(GROUP_TRANSPORTS); "
         "print([name for name in sys.modules if name.startswith('datasync_transports')])"

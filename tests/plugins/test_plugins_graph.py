@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from datasync_core.plugins.graph import order
 
+Graph = dict[str, tuple[list[str], list[str]]]
+
 NAMES = "abcdefgh"
 GRAPHS = st.dictionaries(
     st.sampled_from(NAMES),
@@ -19,21 +21,21 @@ GRAPHS = st.dictionaries(
 )
 
 
-def test_requires_and_after_come_first():
+def test_requires_and_after_come_first() -> None:
     found = order({"a": (["c"], ()), "b": ((), ["a", "nobody"]), "c": ((), ())})
     assert found.names == ("c", "a", "b")
     assert found.requires == {"a": ["c"], "b": (), "c": ()}
     assert found.waiting_for == {}
 
 
-def test_what_is_missing_is_waited_for_and_named():
+def test_what_is_missing_is_waited_for_and_named() -> None:
     found = order({"a": (["x", "y", "z", "b"], ()), "b": ((), ())}, {"y": "disabled", "z": "failed"})
     assert found.names == ("b", "a")
     assert found.waiting_for == {"a": "requires x: not installed, requires y: disabled, requires z: failed"}
     assert found.requires["a"] == ("b",)
 
 
-def test_a_circle_fails_its_members_and_names_them_in_full():
+def test_a_circle_fails_its_members_and_names_them_in_full() -> None:
     found = order(
         {
             "c": (["a"], ()),
@@ -50,11 +52,12 @@ def test_a_circle_fails_its_members_and_names_them_in_full():
     assert found.waiting_for == {"d": "requires a: failed"}
 
 
-def test_a_plugin_that_requires_itself_is_a_circle():
+def test_a_plugin_that_requires_itself_is_a_circle() -> None:
     assert order({"a": (["a"], ())}).failed["a"].startswith("a → a ")
 
 
-def test_circles_that_share_a_member_fail_all_of_them_and_nobody_between_two_circles():
+def test_circles_that_share_a_member_fail_together() -> None:
+    """A plugin that stands between two circles and is in neither does not fail."""
     two = {"a": (["b"], ()), "b": (["a", "c"], ()), "c": (["b"], ())}
     assert set(order(two).failed) == {"a", "b", "c"}
     bridge = {"a": (["a"], ()), "m": (["a"], ()), "z": (["z", "m"], ())}
@@ -63,7 +66,7 @@ def test_circles_that_share_a_member_fail_all_of_them_and_nobody_between_two_cir
     assert found.names == ("m",)
 
 
-def test_dependents_are_transitive_and_required_by_is_direct():
+def test_dependents_are_transitive_and_required_by_is_direct() -> None:
     found = order({"a": ((), ()), "b": (["a"], ()), "c": (["b"], ()), "d": ((), ["a"])})
     assert found.required_by("a") == ("b",)
     assert found.dependents("a") == ("b", "c")
@@ -74,7 +77,7 @@ def test_dependents_are_transitive_and_required_by_is_direct():
 
 
 @given(GRAPHS, st.randoms(use_true_random=False))
-def test_G5_the_order_is_right_and_does_not_depend_on_discovery(graph, chance):
+def test_G5_the_order_is_right_and_does_not_depend_on_discovery(graph: Graph, chance: random.Random) -> None:
     found = order(graph)
     shuffled = list(graph.items())
     chance.shuffle(shuffled)
@@ -89,7 +92,7 @@ def test_G5_the_order_is_right_and_does_not_depend_on_discovery(graph, chance):
         assert (name in found.failed) == (name in reachable(graph, name))
 
 
-def reachable(graph: dict[str, tuple[list[str], list[str]]], start: str) -> set[str]:
+def reachable(graph: Graph, start: str) -> set[str]:
     reached: set[str] = set()
     todo = [start]
     while todo:
@@ -100,7 +103,7 @@ def reachable(graph: dict[str, tuple[list[str], list[str]]], start: str) -> set[
     return reached
 
 
-def test_G5_the_order_does_not_depend_on_the_hash_seed():
+def test_G5_the_order_does_not_depend_on_the_hash_seed() -> None:
     code = (
         "from datasync_core.plugins.graph import order\n"
         "names = [f'p{i}' for i in range(60)]\n"
@@ -119,7 +122,7 @@ def test_G5_the_order_does_not_depend_on_the_hash_seed():
     assert len(outputs) == 1
 
 
-def test_a_thousand_plugins_are_ordered():
+def test_a_thousand_plugins_are_ordered() -> None:
     chance = random.Random(7)
     names = [f"p{number:04}" for number in range(1000)]
     graph = {name: (chance.sample(names[:i], min(i, 5)), ()) for i, name in enumerate(names)}

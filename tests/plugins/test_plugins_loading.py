@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from datasync_core.plugins.files import load_file
 from datasync_core.plugins.loading import Source, import_plugin, make_plugin
 from datasync_core.plugins.plugin import Plugin
 from datasync_core.plugins.problem import Problem
+from tests.plugins.conftest import Writer
+from tests.plugins.deliveries import delivery, instance
 
 EDGE = """
 from ipaddress import IPv4Address
@@ -51,20 +54,26 @@ class Edge:
 """
 
 
-def make(thing, config=(), **more):
-    return make_plugin(
-        "edge", Source("edge", lambda: thing, "acme (acme 1.0)", "acme", "1.0"), thing, dict(config), **more
-    )
+def source_of(thing: object) -> Source:
+    return Source("edge", lambda: thing, "acme (acme 1.0)", "acme", "1.0")
 
 
-def refused(thing, config=(), **more) -> Problem:
-    made = make(thing, config, **more)
+def make(thing: object, config: Mapping[str, object] = {}, *, from_text: bool = False) -> Plugin:
+    made = make_plugin("edge", source_of(thing), thing, config, from_text=from_text)
+    assert isinstance(made, Plugin), made
+    return made
+
+
+def refused(
+    thing: object, config: Mapping[str, object] = {}, config_at: Callable[[str], str] = lambda setting: ""
+) -> Problem:
+    made = make_plugin("edge", source_of(thing), thing, config, config_at=config_at)
     assert not isinstance(made, Plugin)
     assert len(made) == 1
     return made[0]
 
 
-def test_a_module_becomes_a_plugin_whose_deliveries_are_its_own_functions(write):
+def test_a_module_becomes_a_plugin_whose_deliveries_are_its_own_functions(write: Writer) -> None:
     module = write(
         """
         watches = [Watch("a/"), Watch("b", store="aux")]
@@ -82,7 +91,8 @@ def test_a_module_becomes_a_plugin_whose_deliveries_are_its_own_functions(write)
     )
     plugin = make(module)
     assert plugin.on_resync is module.on_resync
-    plugin.on_change(1), plugin.on_start(2)
+    delivery(plugin.on_change)(1)
+    delivery(plugin.on_start)(2)
     assert module.seen == ["change", "start"]
     assert plugin.watches == tuple(module.watches)
     assert (plugin.requires, plugin.after, plugin.whole) == (("x", "y"), ("z",), True)
@@ -91,7 +101,7 @@ def test_a_module_becomes_a_plugin_whose_deliveries_are_its_own_functions(write)
     assert (plugin.distribution, plugin.version, plugin.where) == ("acme", "1.0", module.__file__)
 
 
-def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write):
+def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write: Writer) -> None:
     config = {
         "port": 80,
         "address": "10.0.0.1",
@@ -102,7 +112,7 @@ def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write)
         "maybe": {"most": 1},
         "shares": [{"size": 4}],
     }
-    edge = make(write(EDGE).Edge, config).on_resync.__self__
+    edge = instance(make(write(EDGE).Edge, config))
     assert (edge.port, edge.address, edge.folder, edge.names) == (
         80,
         IPv4Address("10.0.0.1"),
@@ -112,10 +122,12 @@ def test_a_class_is_called_with_its_settings_converted_by_the_annotations(write)
     assert (edge.limit.most, edge.limits["x"].least, edge.maybe.most) == (5, 1, 1)
 
 
-def test_numbers_in_text_are_numbers_only_where_the_settings_came_as_text(write):
+def test_numbers_in_text_are_numbers_only_where_the_settings_came_as_text(write: Writer) -> None:
     edge = write(EDGE).Edge
-    assert make(edge, {"port": "80"}, from_text=True).on_resync.__self__.port == 80
-    problem = refused(edge, {"port": "80"}, config_at={"config.port": "datasync.toml:7"}.get)
+    assert instance(make(edge, {"port": "80"}, from_text=True)).port == 80
+    problem = refused(
+        edge, {"port": "80"}, config_at=lambda setting: {"config.port": "datasync.toml:7"}.get(setting, "")
+    )
     assert problem.text == "config: the setting 'port' is wrong: expected int, got str"
     assert problem.where == "datasync.toml:7"
 
@@ -137,11 +149,13 @@ def test_numbers_in_text_are_numbers_only_where_the_settings_came_as_text(write)
         ({"port": 1, "client": "x"}, "the annotation 'Client | None' of 'client' cannot be read"),
     ],
 )
-def test_a_wrong_setting_is_named_with_the_right_form(write, config, said):
+def test_a_wrong_setting_is_named_with_the_right_form(
+    write: Writer, config: Mapping[str, object], said: str
+) -> None:
     assert said in refused(write(EDGE).Edge, config).text
 
 
-def test_a_secret_is_in_no_message(write):
+def test_a_secret_is_in_no_message(write: Writer) -> None:
     module = write(
         EDGE
         + """
@@ -160,16 +174,16 @@ class Locked(Edge):
     assert isinstance(refused(module.Locked, {"port": 1}).error, ValueError)
 
 
-def test_settings_for_a_module_are_refused(write):
+def test_settings_for_a_module_are_refused(write: Writer) -> None:
     problem = refused(write("requires = ['a']"), {"x": 1}, config_at=lambda setting: "datasync.toml:3")
     assert "takes no config, because it is a module" in problem.text
     assert problem.where == "datasync.toml:3"
 
 
-def test_equal_and_unhashable_instances_are_plugins_of_their_own(write):
+def test_equal_and_unhashable_instances_are_plugins_of_their_own(write: Writer) -> None:
     edge = write(EDGE.replace("@frozen\nclass Edge", "@define\nclass Edge")).Edge
     one, two = make(edge, {"port": 1}), make(edge, {"port": 1})
-    assert one.on_resync.__self__ == two.on_resync.__self__
+    assert instance(one) == instance(two)
     assert one != two
     assert len({one, two}) == 2
 
@@ -177,14 +191,14 @@ def test_equal_and_unhashable_instances_are_plugins_of_their_own(write):
 @pytest.mark.parametrize(
     "raised", ["SystemExit(3)", "GeneratorExit()", "RuntimeError('x')", "BaseException('y')"]
 )
-def test_whatever_init_raises_is_a_problem(write, raised):
+def test_whatever_init_raises_is_a_problem(write: Writer, raised: str) -> None:
     module = write(f"class P:\n    def __init__(self):\n        raise {raised}")
     problem = refused(module.P)
     assert "acme (acme 1.0) cannot be made: " in problem.text
     assert problem.where == f"{module.__file__}:7"
 
 
-def test_an_attribute_that_raises_is_a_problem(write):
+def test_an_attribute_that_raises_is_a_problem(write: Writer) -> None:
     module = write(
         """
         class P:
@@ -197,7 +211,7 @@ def test_an_attribute_that_raises_is_a_problem(write):
     assert "LookupError: none" in refused(module.P).text
 
 
-def test_a_keyboard_interrupt_passes(write):
+def test_a_keyboard_interrupt_passes(write: Writer) -> None:
     with pytest.raises(KeyboardInterrupt):
         make(write("class P:\n    def __init__(self):\n        raise KeyboardInterrupt").P)
     with pytest.raises(KeyboardInterrupt):
@@ -218,7 +232,8 @@ def test_a_keyboard_interrupt_passes(write):
         ("from . import sibling", "make one, or import what lies beside it by its name"),
     ],
 )
-def test_a_file_that_does_not_run_is_a_problem_with_its_line_and_leaves_no_module(tmp_path, source, said):
+def test_a_file_that_does_not_run_is_a_problem_with_its_line(tmp_path: Path, source: str, said: str) -> None:
+    """Leaves no module of it in sys.modules."""
     file = tmp_path / "broken.py"
     file.write_text(f"\n{source}\n")
     problem = import_plugin(Source("broken", lambda: load_file(file), str(file)))
@@ -229,7 +244,7 @@ def test_a_file_that_does_not_run_is_a_problem_with_its_line_and_leaves_no_modul
     assert not [name for name in sys.modules if name.endswith("_broken")]
 
 
-def test_a_file_runs_under_a_name_of_its_own_with_what_lies_beside_it(tmp_path):
+def test_a_file_runs_under_a_name_of_its_own_with_what_lies_beside_it(tmp_path: Path) -> None:
     (tmp_path / "beside_it.py").write_text("VALUE = 5\n")
     file = tmp_path / "json.py"
     file.write_text(
@@ -245,7 +260,7 @@ def test_a_file_runs_under_a_name_of_its_own_with_what_lies_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])
-def test_a_file_that_is_none_is_a_problem(tmp_path, name):
+def test_a_file_that_is_none_is_a_problem(tmp_path: Path, name: str) -> None:
     problem = import_plugin(Source("x", lambda: load_file(tmp_path / name), name))
     assert isinstance(problem, Problem)
     assert "Error" in problem.text

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from datasync_core.model.errors import ConfigError, Misconfigured, PluginError
 from datasync_core.model.url import Url
 from datasync_core.plugins.transports import make_transport, transport_class
+from tests.plugins.conftest import Site
 
 SPEED = """
 from datasync_core.model.errors import Misconfigured
@@ -44,7 +48,7 @@ MODULES = {
 
 
 @pytest.fixture
-def transports(site):
+def transports(site: Site) -> None:
     site.install(
         "acme-speed",
         POINTS,
@@ -53,7 +57,12 @@ def transports(site):
     )
 
 
-def test_a_transport_is_found_by_its_scheme_and_no_other_is_imported(transports):
+def speed(url: Url, options: Mapping[str, object], text: Collection[str] = ()) -> Any:
+    """A transport of the class Speed, which is written at run time."""
+    return make_transport(url, options, text)
+
+
+def test_a_transport_is_found_by_its_scheme_and_no_other_is_imported(transports: None) -> None:
     assert transport_class("speed+unix").__name__ == "Speed"
     assert {"sited_lacking", "sited_exits"}.isdisjoint(sys.modules)
 
@@ -73,23 +82,25 @@ def test_a_transport_is_found_by_its_scheme_and_no_other_is_imported(transports)
         ("exits", PluginError, "cannot be imported: SystemExit: 1"),
     ],
 )
-def test_a_transport_that_cannot_be_is_refused_in_a_sentence(transports, scheme, error, said):
+def test_a_transport_that_cannot_be_is_refused_in_a_sentence(
+    transports: None, scheme: str, error: type[Exception], said: str
+) -> None:
     with pytest.raises(error) as caught:
         transport_class(scheme)
     assert said in str(caught.value)
 
 
-def test_a_scheme_of_two_distributions_is_refused_naming_both(transports, site):
+def test_a_scheme_of_two_distributions_is_refused_naming_both(transports: None, site: Site) -> None:
     site.install("acme-second", "[datasync.transports]\nspeed = x:Y\n")
     with pytest.raises(PluginError, match=r"acme-second 1\.0 and acme-speed 1\.0"):
         transport_class("speed")
 
 
-def test_options_of_the_query_are_text_and_explicit_ones_come_first(transports, tmp_path):
+def test_options_of_the_query_are_text_and_explicit_ones_come_first(transports: None, tmp_path: Path) -> None:
     url = Url.parse("speed://host?knots=3&chart=a")
-    made = make_transport(url, {"chart": str(tmp_path)})
+    made = speed(url, {"chart": str(tmp_path)})
     assert (made.knots, made.chart, made.url) == (3, tmp_path, url)
-    assert make_transport(url, {"knots": "7"}, text={"knots"}).knots == 7
+    assert speed(url, {"knots": "7"}, text={"knots"}).knots == 7
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,9 @@ def test_options_of_the_query_are_text_and_explicit_ones_come_first(transports, 
         ("speed:?secret_pin=hunter2", {}, "secret_pin"),
     ],
 )
-def test_a_wrong_option_is_named_and_no_secret_is(transports, url, options, said):
+def test_a_wrong_option_is_named_and_no_secret_is(
+    transports: None, url: str, options: Mapping[str, object], said: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         make_transport(Url.parse(url), options)
     assert said in str(caught.value)
@@ -122,6 +135,6 @@ def test_a_wrong_option_is_named_and_no_secret_is(transports, url, options, said
         assert secret not in str(caught.value)
 
 
-def test_what_a_transport_says_itself_is_left_as_it_is(transports):
+def test_what_a_transport_says_itself_is_left_as_it_is(transports: None) -> None:
     with pytest.raises(Misconfigured, match="unlucky"):
         make_transport(Url.parse("speed:?knots=13"), {})

@@ -6,6 +6,9 @@ import pytest
 
 from datasync_core.plugins.loading import Source, make_plugin
 from datasync_core.plugins.plugin import Plugin
+from datasync_core.plugins.problem import Problem
+from tests.plugins.conftest import Site, Writer
+from tests.plugins.deliveries import delivery, instance
 
 GOOD = """
 watches = [Watch("routes/")]
@@ -14,12 +17,12 @@ def on_resync(event): ...
 """
 
 
-def load(thing, name="mine", **config):
-    return make_plugin(name, Source(name, lambda: thing, "acme"), thing, config)
+def load(thing: object, **config: object) -> Plugin | tuple[Problem, ...]:
+    return make_plugin("mine", Source("mine", lambda: thing, "acme"), thing, config)
 
 
-def problems(thing, **config):
-    made = load(thing, **config)
+def problems(thing: object) -> tuple[Problem, ...]:
+    made = load(thing)
     assert not isinstance(made, Plugin), "it was not refused"
     return made
 
@@ -96,7 +99,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("source", "line", "said"), REFUSED, ids=[row[2] for row in REFUSED])
-def test_a_mistake_is_refused_with_file_line_and_the_right_form(site, write, source, line, said):
+def test_a_mistake_is_refused_with_file_line_and_the_right_form(
+    site: Site, write: Writer, source: str, line: int | None, said: str
+) -> None:
     site.plugin("other", GOOD)
     module = write(source)
     (problem,) = problems(module)
@@ -169,17 +174,17 @@ request = Lazy()
 
 
 @pytest.mark.parametrize("source", ACCEPTED)
-def test_what_is_no_mistake_is_not_refused(site, write, source):
+def test_what_is_no_mistake_is_not_refused(site: Site, write: Writer, source: str) -> None:
     site.plugin("other", GOOD + "def renaming(f):\n    def inner(event): return f(event)\n    return inner")
     made = load(write(source))
     assert isinstance(made, Plugin), made
 
 
-def test_every_mistake_of_a_plugin_is_told_at_once(write):
+def test_every_mistake_of_a_plugin_is_told_at_once(write: Writer) -> None:
     assert len(problems(write("requires = 'a'\nafter = 'b'\ndef on_stop(): ..."))) == 3
 
 
-def test_a_hook_of_a_submodule_may_be_reexported(site):
+def test_a_hook_of_a_submodule_may_be_reexported(site: Site) -> None:
     import importlib
 
     package = site.folder / "acme_package"
@@ -216,7 +221,9 @@ def test_a_hook_of_a_submodule_may_be_reexported(site):
         ("def P(): ...", None, "is a function without any hook"),
     ],
 )
-def test_mistakes_of_classes_and_objects_are_refused(write, source, line, said):
+def test_mistakes_of_classes_and_objects_are_refused(
+    write: Writer, source: str, line: int | None, said: str
+) -> None:
     module = write(source)
     (problem,) = problems(module.P)
     assert said in problem.text
@@ -224,7 +231,8 @@ def test_mistakes_of_classes_and_objects_are_refused(write, source, line, said):
         assert problem.where == f"{module.__file__}:{5 + line}"
 
 
-def test_classes_may_have_static_and_class_methods_on_either_side_of_the_mark(write):
+def test_hooks_may_be_static_and_class_methods(write: Writer) -> None:
+    """`@hookimpl` may stand above or below `@staticmethod` and `@classmethod`."""
     made = load(
         write(
             """
@@ -249,12 +257,18 @@ def test_classes_may_have_static_and_class_methods_on_either_side_of_the_mark(wr
         ).P
     )
     assert isinstance(made, Plugin)
-    made.on_start(1), made.on_stop(), made.on_resync(2), made.on_change(3)
-    assert made.on_resync.__self__.seen == [("start", 1), "stop", ("resync", 2), ("change", 3)]
+    for hook, arguments in (
+        (made.on_start, [1]),
+        (made.on_stop, []),
+        (made.on_resync, [2]),
+        (made.on_change, [3]),
+    ):
+        delivery(hook)(*arguments)
+    assert instance(made).seen == [("start", 1), "stop", ("resync", 2), ("change", 3)]
     assert made.hooks == ("on_start", "on_resync", "on_change", "on_stop")
 
 
-def test_settings_of_an_object_may_be_called_like_misspelt_attributes(write):
+def test_settings_of_an_object_may_be_called_like_misspelt_attributes(write: Writer) -> None:
     module = write(
         """
         class P:

@@ -19,8 +19,8 @@ SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "directory"
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("installed")
-    pip = ["install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", site]
-    subprocess.run([sys.executable, "-m", "pip", *pip, SAMPLE], check=True, capture_output=True)
+    pip = ["install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site)]
+    subprocess.run([sys.executable, "-m", "pip", *pip, str(SAMPLE)], check=True, capture_output=True)
     return site
 
 

@@ -189,7 +189,8 @@ def test_the_readme_does_what_it_says(flags: Flags) -> None:
     readme = (SAMPLE / "README.md").read_text()
     (start,), (more,), (answer,) = (texts(readme, info) for info in ("sh try", "sh more", "text more"))
     setting, name = start.split()
-    flags.place.env.update([setting.split("=")])
+    variable, value = setting.split("=")
+    flags.place.env[variable] = value
     pip = [
         "install",
         "--quiet",
@@ -197,9 +198,9 @@ def test_the_readme_does_what_it_says(flags: Flags) -> None:
         "--no-index",
         "--no-build-isolation",
         "--target",
-        flags.place.site,
+        str(flags.place.site),
     ]
-    subprocess.run([sys.executable, "-m", "pip", *pip, SAMPLE], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "pip", *pip, str(SAMPLE)], check=True, capture_output=True)
     flags.place.env["PYTHONPATH"] = str(flags.place.site)
     application = flags.start(str(flags.place.site / "bin" / name))
     put, curl = more.splitlines()

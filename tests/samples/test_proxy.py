@@ -187,9 +187,10 @@ LOCAL = {"host": "127.0.0.1", "port": 80}
         ("frontends/www", {"bind": "127.0.0.1:99999", "pool": "web"}, "invalid port '99999'"),
     ],
 )
-def test_what_haproxy_refuses_is_rejected_in_its_own_words_and_the_rest_is_taken(
+def test_what_haproxy_refuses_is_rejected_in_its_own_words(
     haproxy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, value: object, words: str
 ) -> None:
+    """Writes all other keys to the file."""
     part, file = tmp_path / "backends.cfg", tmp_path / "haproxy.cfg"
     harness = Harness(
         backends=Backends,

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -174,13 +175,16 @@ def renamed(file: Path, text: str) -> None:
 def test_a_save_is_an_update_and_no_delete_whatever_the_editor_does(
     root: Path, follow: Follow, save: Callable[[Path, str], None]
 ) -> None:
+    def is_told(number: int, told: Told) -> bool:
+        return told.get("a") == str(number).encode()
+
     (root / "a.json").write_text("0")
     (root / "b.json").write_text("0")
     follower = follow()
     follower.read()
     for number in range(1, 6):
         save(root / "a.json", str(number))
-        follower.until(lambda told, number=number: told.get("a") == str(number).encode())
+        follower.until(partial(is_told, number))
     assert {(change.key, change.gone) for batch in follower.batches for change in batch.changes} == {
         ("a", False)
     }
@@ -237,6 +241,9 @@ def test_a_kubernetes_volume_is_swapped_as_one(root: Path, follow: Follow) -> No
             if old != version:
                 shutil.rmtree(old)
 
+    def is_told(number: int, told: Told) -> bool:
+        return set(told.values()) == {str(number).encode()}
+
     publish(1)
     for name in ("app.json", "db.json", "nested"):
         (root / name).symlink_to(f"..data/{name}")
@@ -244,7 +251,7 @@ def test_a_kubernetes_volume_is_swapped_as_one(root: Path, follow: Follow) -> No
     assert follower.read() == {"app": b"1", "db": b"1", "nested/x": b"1"}
     for number in (2, 3, 4):
         publish(number)
-        follower.until(lambda told, number=number: set(told.values()) == {str(number).encode()})
+        follower.until(partial(is_told, number))
     assert [sorted(c.key for c in batch.changes) for batch in follower.batches] == [
         ["app", "db", "nested/x"]
     ] * 3

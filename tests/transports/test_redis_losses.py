@@ -68,10 +68,13 @@ def test_G3_a_frozen_server_is_lost_within_liveness(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("master", [False, True])
-def test_a_word_after_it_was_asked_gives_a_server_all_of_liveness_from_then(
+def test_a_push_after_a_request_restarts_the_liveness_timeout(
     redis_server: Redis, client: Any, master: bool
 ) -> None:
-    """A push may have been on its way when a server froze that had not read yet what it was asked."""
+    """Gives the server the whole liveness timeout from the moment at which the push came.
+
+    A push may have been on its way when a server froze that had not read yet what it was asked.
+    """
     with Mirror(redis_server.url, liveness=4.0) as copy:
         copy.read()
         subscription: Any = copy.subscription
@@ -148,7 +151,8 @@ def test_G3_a_server_that_was_restarted_empty_is_lost_and_then_read(tmp_path: Pa
             assert again.read().values == {}
 
 
-def test_a_password_that_is_changed_ends_no_connection_and_refuses_the_next(tmp_path: Path) -> None:
+def test_a_changed_password_refuses_the_next_connection_only(tmp_path: Path) -> None:
+    """Ends no connection that is authenticated already."""
     with Redis(tmp_path, password="old") as server, Mirror(f"redis://:old@127.0.0.1:{server.port}/0") as copy:
         copy.read()
         with server.client() as client:
@@ -218,10 +222,11 @@ def test_G3_after_a_failover_the_new_master_is_read_and_written(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_G3_a_master_that_is_demoted_while_Sentinels_name_it_is_lost_within_liveness(
-    tmp_path: Path, busy: bool
-) -> None:
-    """REPLICAOF ends no connection, and a replica tells changes as well as a master."""
+def test_G3_a_demoted_master_is_lost_within_liveness(tmp_path: Path, busy: bool) -> None:
+    """Raises ConnectionLost although the Sentinels still name the demoted server as master.
+
+    REPLICAOF ends no connection, and a replica tells changes as well as a master.
+    """
     with (
         Redis(tmp_path / "a") as one,
         Redis(tmp_path / "b") as other,

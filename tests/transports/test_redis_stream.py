@@ -244,10 +244,11 @@ def test_flushes_without_end_do_not_keep_changes_back(redis_server: Redis, clien
         thread.join()
 
 
-def test_what_is_read_while_another_database_is_emptied_for_a_while_is_one_state(
-    redis_server: Redis, client: Any
-) -> None:
-    """Read again until no flush came in between, for a second; what goes out sooner may divide a transaction."""
+def test_a_snapshot_is_one_state_while_another_database_is_flushed(redis_server: Redis, client: Any) -> None:
+    """Gives one state, and nothing to read again afterwards.
+
+    Read again until no flush came in between, for a second; what goes out sooner may divide a transaction.
+    """
     client.mset({f"p/{number}": "1" for number in range(5000)})
     with redis_server.client(db=1) as other, Mirror(redis_server.url) as copy:
         began = time.monotonic()

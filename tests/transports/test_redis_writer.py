@@ -164,9 +164,10 @@ def limited(redis_server: Redis, client: Any) -> Iterator[Callable[..., Writer]]
 
 
 @pytest.mark.parametrize("right", ["unwatch", "mget", "ping"])
-def test_what_was_watched_when_something_failed_does_not_undo_the_next_commit(
+def test_a_failed_commit_leaves_no_key_watched(
     client: Any, transport: Transport, limited: Callable[..., Writer], right: str
 ) -> None:
+    """A change of a key that the failed commit watched does not abort the next commit."""
     client.set("p/a", "1")
     writer = limited(f"-{right}")
     number = transport.revision_of(b"2" if right == "unwatch" else b"1")
@@ -178,9 +179,8 @@ def test_what_was_watched_when_something_failed_does_not_undo_the_next_commit(
     assert client.mget("p/a", "p/b", "p/c") == [b"of somebody else", b"1", b"1"]
 
 
-def test_a_transaction_that_the_server_did_not_carry_out_is_lost_and_known_to_be_unwritten(
-    client: Any, writer: Writer
-) -> None:
+def test_an_aborted_transaction_is_known_to_be_unwritten(client: Any, writer: Writer) -> None:
+    """Raises ConnectionLost, marked as unwritten, when the server aborts EXEC."""
     writer.commit([Put("p/a", b"1"), Put("p/d", b"1")])
     writer._wire.call("WATCH", "p/a")  # type: ignore[attr-defined]  # as a proxy may that shares connections
     client.set("p/a", "of somebody else")

@@ -207,7 +207,8 @@ def test_a_full_disk_is_an_error_and_nothing_is_lost_or_half_written(tmp_path: P
     whole(kept / "full.db", int(said[1]))
 
 
-def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_lost_or_half_written(tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow_is_an_error_and_stays_whole(tmp_path: Path) -> None:
+    """Every acknowledged transaction is there, none in part, and the file can be written again."""
     file = tmp_path / "full.db"
     said = run(["prlimit", "--fsize=1000000"], file, "flood")
     assert said[0].startswith(("ConnectionLost: ", "StoreError: ")), said

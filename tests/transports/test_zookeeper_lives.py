@@ -13,7 +13,8 @@ from kazoo.client import KazooClient
 
 from datasync_core.plugins.transports import make_transport
 from datasync_core.transport import AuthenticationFailed, ConnectionLost, Delete, Put, Url, Writer
-from datasync_transports.zookeeper import ZookeeperTransport, lives
+from datasync_transports.zookeeper import ZookeeperTransport
+from datasync_transports.zookeeper.session import Session
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.zookeepers import LIVENESS, Zoo
@@ -77,12 +78,13 @@ def test_a_life_is_made_anew_where_the_chroot_comes_later(tmp_path: Path) -> Non
             assert client.exists("/apps/hosts/me") is None
 
 
-def test_a_life_is_made_anew_where_the_new_session_s_connection_is_cut_at_once(
+def test_a_life_is_made_anew_though_the_new_connection_is_cut(
     zoo: Zoo, living: ZookeeperTransport, zookeeper_server: ZooKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard, cuts = lives.Session._heard, -1  # the first connection stays
+    """Cuts the connection of the new session at once, so that nothing that was sent over it arrives."""
+    heard, cuts = Session._heard, -1  # the first connection stays
 
-    def cut_once(session: lives.Session, state: str) -> None:
+    def cut_once(session: Session, state: str) -> None:
         nonlocal cuts
         heard(session, state)
         if state == "CONNECTED":
@@ -90,7 +92,7 @@ def test_a_life_is_made_anew_where_the_new_session_s_connection_is_cut_at_once(
             if cuts == 1:
                 session._handler.cut()  # what was sent by now never arrives
 
-    monkeypatch.setattr(lives.Session, "_heard", cut_once)
+    monkeypatch.setattr(Session, "_heard", cut_once)
     living.writer().commit([Put("hosts/me", b"1", alive=True), Put("you", b"2", alive=True)])
     first = owner(zoo, "you")
     expire(zoo, zookeeper_server, "you")

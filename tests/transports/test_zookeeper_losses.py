@@ -193,7 +193,8 @@ def goes_on(transport: Transport, subscription: Subscription, held: Held, until:
         current.close()
 
 
-def test_G3_a_follower_that_is_cut_off_from_the_others_is_lost_and_nothing_with_it(tmp_path: Path) -> None:
+def test_G3_a_follower_without_quorum_is_lost_and_no_write_is(tmp_path: Path) -> None:
+    """Raises ConnectionLost while the follower has no quorum, and then tells every acknowledged write."""
     with Ensemble(tmp_path) as ensemble:
         leader = ensemble.leader()
         mine, other = (server for server in ensemble.servers if server is not leader)

@@ -188,7 +188,8 @@ def test_a_refusal_names_the_missing_right_and_whose_acl_lacks_it(zoo: Zoo) -> N
     writer.close()
 
 
-def test_what_lives_with_the_host_ends_with_its_transport_and_not_with_a_writer(zoo: Zoo) -> None:
+def test_an_entry_that_lives_with_the_host_ends_with_the_transport(zoo: Zoo) -> None:
+    """It outlasts the writer that wrote it."""
     transport = zoo.transport()
     writer = transport.writer()
     writer.commit([Put("hosts/me", b"1", alive=True), Put("stays", b"1")])
@@ -226,9 +227,8 @@ def test_nothing_lies_below_what_lives_with_the_host(zoo: Zoo) -> None:
     writer.close()
 
 
-def test_lives_outlast_a_lost_connection_an_expired_session_and_a_store_that_lost_its_data(
-    zoo: Zoo, zookeeper_server: ZooKeeper
-) -> None:
+def test_lives_outlast_lost_connections_and_expired_sessions(zoo: Zoo, zookeeper_server: ZooKeeper) -> None:
+    """Keeps the session over a lost connection, and writes the entries anew after an expired one."""
     client, path = zoo.outside.client, f"{zoo.outside.root}/me"
     with Proxy(zookeeper_server.address) as proxy:
         transport = zoo.through(proxy.port)

@@ -140,9 +140,10 @@ def test_the_file_has_a_section_for_each_frontend_and_pool(proxy: Proxy) -> None
     assert harness.in_sync()
 
 
-def test_what_is_deleted_leaves_the_file_and_a_pool_without_servers_stays_while_it_is_named(
+def test_what_is_deleted_leaves_the_file(
     proxy: Proxy,
 ) -> None:
+    """A pool without servers stays in the file while a frontend names it."""
     harness = proxy.harness()
     harness.commit({"frontends/www": WWW, "backends/web/a": A})
     harness.delete("backends/web/a")
@@ -174,9 +175,10 @@ def test_the_file_keeps_its_permissions(proxy: Proxy) -> None:
     assert "frontend www" in proxy.lines()
 
 
-def test_without_the_program_the_file_is_written_and_each_plugin_says_so_once(
+def test_without_the_program_the_file_is_written_unchecked(
     proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Each plugin logs that once."""
     proxy.program.unlink()
     with caplog.at_level(logging.WARNING):
         harness = proxy.harness()
@@ -186,9 +188,10 @@ def test_without_the_program_the_file_is_written_and_each_plugin_says_so_once(
     assert said == [f"there is no program {proxy.program} here: the file is written without a check"] * 2
 
 
-def test_a_refused_server_is_rejected_with_the_words_of_haproxy_and_its_last_good_value_stays(
+def test_a_refused_server_is_rejected_and_its_last_good_value_stays(
     proxy: Proxy, rejections: Rejections
 ) -> None:
+    """Gives the message of HAProxy as the reason."""
     harness = proxy.harness()
     harness.commit({"frontends/www": WWW, "backends/web/a": A})
     harness.commit({"backends/web/a": BAD, "backends/web/b": B})
@@ -236,9 +239,8 @@ def test_a_template_that_is_refused_is_no_keys_fault(proxy: Proxy) -> None:
     assert harness.in_sync()
 
 
-def test_a_server_that_is_refused_though_it_was_taken_before_holds_the_file_and_blames_no_key(
-    proxy: Proxy, rejections: Rejections
-) -> None:
+def test_a_server_that_is_refused_later_rejects_no_key(proxy: Proxy, rejections: Rejections) -> None:
+    """Keeps the file as it is, until HAProxy accepts again the server that it had accepted before."""
     harness = proxy.harness()
     harness.commit({"frontends/www": WWW, "backends/web/a": A})
     (proxy.folder / "refused").write_text("10.0.0.1\n")  # as when a name has lost its address
