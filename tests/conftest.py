@@ -123,4 +123,5 @@ def zookeeper_server(
 
 def _share(request: pytest.FixtureRequest, shared: ExitStack, server: S) -> S:
     request.config.stash.setdefault(SERVERS, []).append(server)
-    return shared.enter_context(server)
+    shared.enter_context(server)
+    return server
