@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.packages import Packages
     from tests.servers.redis import Redis
     from tests.servers.server import Server
     from tests.servers.zookeeper import ZooKeeper
@@ -32,6 +34,39 @@ GRACE = 5.0
 # No deadline: two cores are shared with other tests. No database: a failure is repeated by the seed it prints.
 settings.register_profile("datasync", deadline=None, database=None, print_blob=True)
 settings.load_profile("datasync")
+
+
+QUICK = "not (slow or server or install or property)"
+"""What ``pytest`` runs where no file, no ``-m`` and no ``--all`` says otherwise."""
+
+SERVER_FIXTURES = {"redis_server", "zookeeper_server", "newest_zookeeper"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--all``."""
+    parser.addoption("--all", action="store_true", help="run slow, server, install and property tests, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what takes long, unless it was asked for: by name, by ``-m`` or by ``--all``.
+
+    What was started in the background of a shell ignores Ctrl-C, and what tests start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if not (named or config.option.markexpr or config.getoption("--all")):
+        config.option.markexpr = QUICK
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what Hypothesis draws for, and what uses a server that tests share."""
+    for item in items:
+        if item.get_closest_marker("hypothesis") is not None:
+            item.add_marker("property")
+        if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 def pytest_report_header() -> str:
@@ -92,6 +127,17 @@ def program() -> Callable[[str, str], str]:
     from tests.servers.programs import find_program
 
     return find_program
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """Wheels and installed samples, made once for all workers of this run."""
+    from tests.packages import Packages
+
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent
+    return Packages(folder / "packages")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.packages import OFFLINE, PIP, SAMPLES, Packages
+
 PATIENCE = 20.0
 """Seconds until a process must have said what it is to say; a sound one uses none of them."""
 
@@ -92,20 +93,37 @@ class Running:
             self.process.stdout.close()
 
 
-def furnish(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def furnish(place: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages) -> None:
     """Make ``place`` a folder where a document's commands run: with `.venv/bin`, and no plugin installed.
 
-    `datasync-host` and `pip` there stand for this environment; what pip installs goes to ``site``.
+    `datasync-host` and `pip` there stand for this environment; what pip installs goes to ``site``, and samples come
+    from wheels that are built once.
     """
     scripts = place / ".venv" / "bin"
     scripts.mkdir(parents=True)
     site = place / "site"
-    how = f"--quiet --no-deps --no-index --no-build-isolation --upgrade --target {site}"
-    for name, command in {"datasync-host": "datasync_core", "pip": "pip"}.items():
-        options = how if name == "pip" else ""
-        (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {command} "$@" {options}\n')
+    options = f"{' '.join(OFFLINE)} --no-build-isolation --upgrade --target {site}"
+    wheels = "".join(
+        f"./sample_plugins/{sample.name}) argument={packages.wheel(sample.name)} ;;\n"
+        for sample in SAMPLES.iterdir()
+        if (sample / "pyproject.toml").exists()
+    )
+    scripts_of = {
+        "datasync-host": f'exec {sys.executable} -m datasync_core "$@"\n',
+        "pip": f"""\
+for argument; do
+shift
+case $argument in
+{wheels}esac
+set -- "$@" "$argument"
+done
+exec {" ".join(PIP)} "$@" {options}
+""",
+    }
+    for name, script in scripts_of.items():
+        (scripts / name).write_text(f"#!/bin/sh\n{script}")
         (scripts / name).chmod(0o755)
-    shutil.copytree(ROOT / "sample_plugins", place / "sample_plugins")
+    shutil.copytree(SAMPLES, place / "sample_plugins")
     for name in os.environ:
         if name.startswith(("DATASYNC_", "STATE_DIRECTORY")):
             monkeypatch.delenv(name)

@@ -20,6 +20,7 @@ import pytest
 from datasync_core.cli.exits import Exit
 from tests.documents import ROOT, Running, do, furnish, sh, texts
 from tests.documents import rows as cells
+from tests.packages import Packages
 
 README = (ROOT / "README.md").read_text()
 TRY = (
@@ -51,9 +52,9 @@ def rows(heading: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages) -> Path:
     """A folder where the README's commands run: with `.venv/bin` and the sample plugins, nothing installed."""
-    furnish(tmp_path, monkeypatch)
+    furnish(tmp_path, monkeypatch, packages)
     return tmp_path
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.chaos.chaos import Chaos
 from tests.chaos.worlds import world
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 SECONDS = 20.0
 
 

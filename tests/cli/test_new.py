@@ -12,8 +12,8 @@ import pytest
 
 from datasync_core.cli.scaffold import TEMPLATES
 from tests.cli.command import GREET, PATIENCE, Place
+from tests.packages import OFFLINE, PIP, ROOT, Packages
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "datasync-my-routes": "plugin my-routes --requires interfaces --requires greet",
     "datasync-single": "plugin single --watch cfg/proxy",
@@ -58,8 +58,7 @@ def test_what_is_made_installs_and_passes_its_tests_mypy_and_ruff(place: Place, 
         assert len(answer.lines) == 3
         assert answer.lines[0].startswith(f"{name} is made; write what it does in {name}/datasync_")
     folders = [place.folder / name for name in PACKAGES]
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    run(place, *pip, "--no-deps", "--no-index", "--no-build-isolation", *map(str, folders))
+    run(place, *PIP, "--python", python, "install", *OFFLINE, "--no-build-isolation", *folders)
     for folder in folders:
         tests = run(place, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
         assert " passed" in tests.stdout
@@ -140,10 +139,8 @@ def test_a_folder_that_is_empty_is_filled(place: Place) -> None:
     assert (place.folder / "datasync-one" / "pyproject.toml").exists()
 
 
-def test_the_templates_are_shipped(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+def test_the_templates_are_shipped(packages: Packages) -> None:
+    with zipfile.ZipFile(packages.wheel()) as wheel:
         shipped = {name for name in wheel.namelist() if name.endswith(".tmpl")}
     assert shipped == {str(file.relative_to(ROOT)) for file in TEMPLATES.rglob("*.tmpl")}
     assert shipped

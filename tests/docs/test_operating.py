@@ -18,6 +18,7 @@ from datasync_core.config import SETTINGS, HostSettings, Setting, load_settings
 from datasync_core.ops.control import NAME as CONTROL
 from tests.docs.consoles import Shells
 from tests.documents import ROOT, blocks, furnish, rows, texts
+from tests.packages import Packages
 
 TEXT = (ROOT / "docs" / "operating.md").read_text()
 EVERYWHERE = {"--config", "--verbose"}
@@ -132,8 +133,10 @@ def test_the_unit_fits_the_exit_codes_and_the_timeouts() -> None:
 
 
 @pytest.mark.timeout(120)  # it starts some twenty processes, one after the other
-def test_the_shells_say_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    furnish(tmp_path, monkeypatch)
+def test_the_shells_say_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages
+) -> None:
+    furnish(tmp_path, monkeypatch, packages)
     scripts = tmp_path / ".venv" / "bin"
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     folder = tmp_path / "agent"

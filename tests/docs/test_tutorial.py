@@ -10,14 +10,15 @@ import pytest
 
 from tests.docs.consoles import Shells, matches
 from tests.documents import ROOT, blocks, furnish
+from tests.packages import Packages
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages) -> Path:
     """An empty folder, and the commands that an active environment has."""
-    furnish(tmp_path, monkeypatch)
+    furnish(tmp_path, monkeypatch, packages)
     scripts = tmp_path / ".venv" / "bin"
     (scripts / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (scripts / "python").chmod(0o755)

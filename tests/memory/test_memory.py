@@ -10,6 +10,8 @@ import pytest
 from tests.memory.__main__ import CASES
 from tests.memory.gauge import Gauge
 
+pytestmark = pytest.mark.slow
+
 
 def play(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.memory", "--here", "--short", *flags, name]

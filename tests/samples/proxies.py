@@ -6,7 +6,6 @@ import json
 import shlex
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.cli.command import Place
+from tests.packages import Packages
 
 SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "proxy"
 PATIENCE = 20.0
@@ -122,14 +122,11 @@ class Client:
 class Proxies:
     """A folder with the installed sample, its configuration, HAProxies, web servers and clients."""
 
-    def __init__(self, place: Place, haproxy: str, stack: ExitStack) -> None:
+    def __init__(self, place: Place, haproxy: str, stack: ExitStack, packages: Packages) -> None:
         self.place = place
         self._haproxy = haproxy
         self._stack = stack
-        pip = ["install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target"]
-        subprocess.run(
-            [sys.executable, "-m", "pip", *pip, place.site, SAMPLE], check=True, capture_output=True
-        )
+        place.env["PYTHONPATH"] = str(packages.site("proxy"))
         place.env.pop("DATASYNC_HOST__DISABLE", None)
 
     def configure(self, *names: str, url: str = "sqlite:{name}.db") -> None:

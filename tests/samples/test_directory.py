@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,23 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import GREET, Place
-
-SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "directory"
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    site = tmp_path_factory.mktemp("installed")
-    pip = ["install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site)]
-    subprocess.run([sys.executable, "-m", "pip", *pip, str(SAMPLE)], check=True, capture_output=True)
-    return site
+from tests.packages import Packages
 
 
 @pytest.fixture
-def place(tmp_path: Path, installed: Path) -> Iterator[Place]:
+def place(tmp_path: Path, packages: Packages) -> Iterator[Place]:
     with ExitStack() as stack:
         place = Place(tmp_path, stack)
-        place.env["PYTHONPATH"] += f"{os.pathsep}{installed}"
+        place.env["PYTHONPATH"] += f"{os.pathsep}{packages.site('directory')}"
         yield place
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.cli.command import PATIENCE, Place
 from tests.documents import texts
+from tests.packages import Packages
 from tests.samples.proxies import listens, until
 
 SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "flags"
@@ -185,24 +186,15 @@ def test_what_cannot_work_is_said_and_not_tried_again(flags: Flags) -> None:
     assert 1 <= out.decode().count("did you mean sqlite?") <= 2
 
 
-def test_the_readme_does_what_it_says(flags: Flags) -> None:
+def test_the_readme_does_what_it_says(flags: Flags, packages: Packages) -> None:
     readme = (SAMPLE / "README.md").read_text()
     (start,), (more,), (answer,) = (texts(readme, info) for info in ("sh try", "sh more", "text more"))
     setting, name = start.split()
     variable, value = setting.split("=")
     flags.place.env[variable] = value
-    pip = [
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "--target",
-        str(flags.place.site),
-    ]
-    subprocess.run([sys.executable, "-m", "pip", *pip, str(SAMPLE)], check=True, capture_output=True)
-    flags.place.env["PYTHONPATH"] = str(flags.place.site)
-    application = flags.start(str(flags.place.site / "bin" / name))
+    site = packages.site("flags")
+    flags.place.env["PYTHONPATH"] = str(site)
+    application = flags.start(str(site / "bin" / name))
     put, curl = more.splitlines()
     assert curl == "curl http://127.0.0.1:8000/"
     assert flags.place.do(*shlex.split(put)[1:]).code == 0

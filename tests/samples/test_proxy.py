@@ -22,7 +22,10 @@ from datasync_proxy.haproxy import Haproxy
 
 from datasync_core.testing import Harness
 from tests.cli.command import Place
+from tests.packages import Packages
 from tests.samples.proxies import SAMPLE, Proxies, free_port, until
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture
@@ -31,9 +34,9 @@ def haproxy(program: Callable[[str, str], str]) -> str:
 
 
 @pytest.fixture
-def proxies(tmp_path: Path, haproxy: str) -> Iterator[Proxies]:
+def proxies(tmp_path: Path, haproxy: str, packages: Packages) -> Iterator[Proxies]:
     with ExitStack() as stack:
-        yield Proxies(Place(tmp_path, stack), haproxy, stack)
+        yield Proxies(Place(tmp_path, stack), haproxy, stack, packages)
 
 
 def frontend(port: int) -> str:

@@ -20,6 +20,8 @@ from tests.servers.redis import Redis, Sentinel
 from tests.servers.server import NotServing, Server
 from tests.servers.zookeeper import Ensemble, ZooKeeper, session_password, using
 
+pytestmark = pytest.mark.server
+
 
 def test_a_redis_outlives_a_kill_with_its_data_and_a_wipe_without(tmp_path: Path) -> None:
     with Redis(tmp_path, persistent=True, password="secret") as server:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.crashes import Crashes
+
+pytestmark = pytest.mark.slow
 
 
 def test_G1_after_kill_9_at_any_moment_the_output_equals_the_store(tmp_path: Path) -> None:

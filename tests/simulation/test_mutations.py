@@ -7,6 +7,8 @@ import pytest
 from tests.simulation.mistakes import MUTATIONS, QUICK, Mutation
 from tests.simulation.mutations import ROOT, judge
 
+pytestmark = pytest.mark.property
+
 
 @pytest.mark.parametrize(
     "mutation", [one for one in MUTATIONS if one.name in QUICK], ids=lambda one: one.name

@@ -14,6 +14,8 @@ from tests.simulation.history import play, play_plan
 from tests.simulation.plan import Plan
 from tests.simulation.plans import parts, plans, shape, shorten
 
+pytestmark = pytest.mark.property
+
 
 @pytest.fixture(autouse=True)
 def quietly() -> Iterator[None]:

@@ -18,6 +18,8 @@ from datasync_core.testing import VirtualRuntime
 from tests.simulation.history import History, play
 from tests.simulation.plan import Plan
 
+pytestmark = pytest.mark.property
+
 FULL = os.environ.get("DATASYNC_SIMULATION", "short") == "full"
 PARTS = 20 if FULL else 4
 SEEDS = 3000 if FULL else 200

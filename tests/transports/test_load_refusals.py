@@ -13,6 +13,8 @@ from tests.servers.redis import Redis
 from tests.servers.server import free_port
 from tests.servers.zookeeper import ZooKeeper
 
+pytestmark = pytest.mark.server
+
 DATASYNC = [sys.executable, "-m", "datasync_core"]
 
 

@@ -12,6 +12,8 @@ from tests.servers.certificates import Certificates
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 
+pytestmark = pytest.mark.server
+
 DB = 3
 """Not 0, so that a test notices who forgets it."""
 

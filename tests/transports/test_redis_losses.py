@@ -18,6 +18,8 @@ from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis, Sentinel
 from tests.transports.redis_mirror import PATIENCE, Mirror
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def client(redis_server: Redis) -> Iterator[Any]:

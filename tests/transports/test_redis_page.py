@@ -13,7 +13,10 @@ import pytest
 from datasync_transports.redis import RedisTransport
 from tests.docs.consoles import Shells
 from tests.documents import ROOT, blocks, furnish
+from tests.packages import Packages
 from tests.servers.redis import Redis
+
+pytestmark = pytest.mark.server
 
 PAGE = (ROOT / "docs" / "transports" / "redis.md").read_text()
 
@@ -27,8 +30,10 @@ def test_the_page_has_every_option_with_its_default() -> None:
     assert shown == {name: parameter.default for name, parameter in parameters.items() if name != "url"}
 
 
-def test_the_session_of_the_page_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    furnish(tmp_path, monkeypatch)
+def test_the_session_of_the_page_goes_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages
+) -> None:
+    furnish(tmp_path, monkeypatch, packages)
     with Redis(tmp_path / "redis") as server:
         scripts = tmp_path / ".venv" / "bin"
         cli = scripts / "redis-cli"

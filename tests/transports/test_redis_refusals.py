@@ -32,6 +32,8 @@ from tests.servers.certificates import Certificates, Issued
 from tests.servers.redis import Redis, Sentinel
 from tests.servers.server import free_port
 
+pytestmark = pytest.mark.server
+
 PAGE = (ROOT / "docs" / "transports" / "redis.md").read_text()
 RIGHTS = " ".join(re.findall(r"^ACL SETUSER agent (?:on >PASSWORD )?(.*)$", PAGE, re.MULTILINE)).split()
 READS = ["client|tracking", "ping", "scan", "mget", "exists", "type", "hgetall", "multi", "exec"]

@@ -21,6 +21,8 @@ from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.transports.redis_mirror import PATIENCE, Mirror
 
+pytestmark = pytest.mark.server
+
 Made = Callable[..., Mirror]
 
 

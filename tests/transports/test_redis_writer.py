@@ -19,6 +19,8 @@ from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.transports.redis_mirror import PATIENCE
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def client(redis_server: Redis) -> Iterator[Any]:

@@ -21,6 +21,8 @@ from tests.servers.certificates import Certificates
 from tests.servers.redis import Redis
 from tests.servers.zookeeper import ZooKeeper
 
+pytestmark = pytest.mark.server
+
 SILENT = 1.0
 """The liveness of what is tried: who says nothing is waited for so long, and then asked who it is."""
 

@@ -40,7 +40,7 @@ class Where(NamedTuple):
     others: Transport
 
 
-@pytest.fixture(params=["sqlite", "zookeeper"])
+@pytest.fixture(params=["sqlite", pytest.param("zookeeper", marks=pytest.mark.server)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Where]:
     if request.param == "sqlite":
         url = f"sqlite:{tmp_path}/data.db"

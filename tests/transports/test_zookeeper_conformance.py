@@ -11,6 +11,8 @@ from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.zookeepers import Outside
 
+pytestmark = pytest.mark.server
+
 
 def outside_store(server: ZooKeeper, root: str) -> Iterator[OutsideStore]:
     """The store below ``root`` through kazoo's own client; ours come through a proxy."""

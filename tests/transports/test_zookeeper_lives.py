@@ -19,6 +19,8 @@ from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.zookeepers import LIVENESS, Zoo
 
+pytestmark = pytest.mark.server
+
 
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds

@@ -18,6 +18,8 @@ from tests.servers.zookeeper import Ensemble, ZooKeeper
 from tests.transports.stores import Held, apply, follow, read, values
 from tests.transports.zookeepers import LIVENESS, Outside, Zoo, until_lost
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def proxy(zookeeper_server: ZooKeeper) -> Iterator[Proxy]:

@@ -15,6 +15,8 @@ from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import Held, apply, follow, read, values
 from tests.transports.zookeepers import Outside, Zoo
 
+pytestmark = pytest.mark.server
+
 PAIRS, NOISE = 5, 400
 SECONDS, BATCHES, PATIENCE = (
     2.0,

@@ -22,6 +22,8 @@ from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import apply, drain, follow, keys, read, values
 from tests.transports.zookeepers import Zoo, until_lost
 
+pytestmark = pytest.mark.server
+
 BOBS = [make_digest_acl("bob", "bob", all=True)]
 
 

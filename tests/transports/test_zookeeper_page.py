@@ -12,8 +12,11 @@ import pytest
 from datasync_transports.zookeeper import ZookeeperTransport
 from tests.docs.consoles import Shells
 from tests.documents import ROOT, blocks, furnish
+from tests.packages import Packages
 from tests.servers.programs import find_file
 from tests.servers.zookeeper import ZooKeeper
+
+pytestmark = pytest.mark.server
 
 PAGE = (ROOT / "docs" / "transports" / "zookeeper.md").read_text()
 SENTENCES = "\n".join(
@@ -42,8 +45,10 @@ def test_what_check_says_is_what_the_page_shows() -> None:
         assert text.replace("3.6", "{OLDEST}") in SENTENCES, text
 
 
-def test_the_session_of_the_page_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    furnish(tmp_path, monkeypatch)
+def test_the_session_of_the_page_goes_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages
+) -> None:
+    furnish(tmp_path, monkeypatch, packages)
     shell = find_file("/usr/share/zookeeper/bin/zkCli.sh", "zookeeper")
     with ZooKeeper(tmp_path / "zookeeper") as server:
         scripts = tmp_path / ".venv" / "bin"

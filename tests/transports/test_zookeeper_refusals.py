@@ -20,6 +20,8 @@ from tests.servers.server import free_port
 from tests.servers.zookeeper import Ensemble, ZooKeeper
 from tests.transports.zookeepers import Zoo
 
+pytestmark = pytest.mark.server
+
 CHECK = [sys.executable, "-m", "datasync_core", "check"]
 EVERYTHING = """from datasync_core import Watch, hookimpl
 watches = [Watch("")]

@@ -24,6 +24,8 @@ from tests.servers.zookeeper import ZooKeeper
 from tests.transports.stores import follow, read, values
 from tests.transports.zookeepers import Zoo
 
+pytestmark = pytest.mark.server
+
 
 def nodes(zoo: Zoo, path: str = "") -> dict[str, bytes]:
     """All nodes below the root with their data, directories too."""
