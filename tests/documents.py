@@ -18,6 +18,8 @@ import pytest
 
 from tests.packages import OFFLINE, PIP, SAMPLES, Packages
 
+ROOT = Path(__file__).parents[1]
+
 PATIENCE = 20.0
 """Seconds until a process must have said what it is to say; a sound one uses none of them."""
 

@@ -23,8 +23,6 @@ from benchmarks.table import dump, lines, parse
 from tests.documents import ROOT, rows, texts
 
 TEXT = page.PAGE.read_text()
-QUICK = ("W1", "W1t", "W2", "W5", "W6", "W7", "W9")
-"""Guarded workloads that need no peer, and little time."""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -89,12 +87,6 @@ def test_peers_are_no_dependency_of_the_package() -> None:
     extras = project["project"]["optional-dependencies"].values()
     offered = [*project["project"]["dependencies"], *chain.from_iterable(extras)]
     assert not [one for one in offered if "kopf" in one]
-
-
-@pytest.mark.parametrize("name", QUICK)
-def test_no_ratio_lost_a_third(name: str) -> None:
-    answer = run("benchmarks.guard", name)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def test_a_third_that_is_lost_is_seen(tmp_path: Path) -> None:
