@@ -576,7 +576,7 @@ def test_endless_resync_requests_from_threads_starve_no_plugin() -> None:
         while sibling.values != {"1": "x"}:
             assert time.monotonic() < deadline
             host.wait_changed(0.1)
-        assert len(host._dispatcher._commands) + len(host._dispatcher._wishes) <= 2
+        assert host.inspect().orders <= 2
         stopped = host.stop(SOON)
         over.set()
         for thread in threads:

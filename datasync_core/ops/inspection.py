@@ -213,6 +213,11 @@ class StoreView:
         return None if self._reflector is None else self._reflector.health
 
     @property
+    def snapshots(self) -> int:
+        """How many snapshots the connection has brought; 0 in a harness."""
+        return 0 if self._reflector is None else self._reflector.health.snapshots
+
+    @property
     def read(self) -> bool:
         """Whether a whole snapshot is in the copy."""
         return self._feed.replica.synced
@@ -221,6 +226,11 @@ class StoreView:
     def staged(self) -> Sequence[Segment]:
         """What was read and not taken by the dispatcher yet, in order."""
         return self._feed.inbox.staged()
+
+    @property
+    def staged_keys(self) -> AbstractSet[str]:
+        """The keys whose changes were read and not taken yet. Any thread."""
+        return self._feed.inbox.waiting()
 
     def __len__(self) -> int:
         """How many keys the copy has."""

@@ -227,7 +227,7 @@ class Reflector:
                         f"its transport's snapshot has a {strangers.pop().__name__} among the entries"
                     )
                 inbox.chunk(chunk)
-            flushed = beside is not None and self._drain(beside)
+            flushed = beside is not None and self.drain(beside)
             told = subscription.revision
             if type(told) is not int:
                 raise StoreError(f"its transport's revision is no number but a {type(told).__name__}")
@@ -239,7 +239,7 @@ class Reflector:
                 inbox.abort()
         return complete
 
-    def _drain(self, subscription: Subscription) -> bool:
+    def drain(self, subscription: Subscription) -> bool:
         """Take what a stream has by now; a writer that never pauses is waited for no longer than a bound.
 
         Whether there was a flush among it, which a stream that begins before it would tell again.

@@ -15,10 +15,7 @@ from tests.dispatch.recording import Recording
 
 def exceptions(harness: Harness, plugin: str) -> int:
     """How many keys a plugin's ledger remembers."""
-    return sum(
-        len(ledger.behind) + len(ledger.aside) + len(ledger.uncertain)
-        for ledger in harness._lanes[plugin].ledgers.values()
-    )
+    return sum(ledger.remembered for ledger in harness.inspect().plugins[plugin].stores.values())
 
 
 def test_G9_a_plugin_that_waits_forever_keeps_no_deleted_keys() -> None:
@@ -76,9 +73,9 @@ def test_G9_rejected_deletes_are_remembered_up_to_a_bound() -> None:
         harness.commit(dict.fromkeys(names))
         plugin.fail_on = {}
         harness.calls.clear()
-    [ledger] = harness._lanes["p"].ledgers.values()
-    assert LEFTOVERS <= len(ledger.frozen) <= 2 * LEFTOVERS + 4000
-    assert set(names) <= ledger.frozen.keys(), "the oldest are forgotten first"
+    blocked = harness.inspect().plugins["p"].blocked
+    assert LEFTOVERS <= len(blocked) <= 2 * LEFTOVERS + 4000
+    assert set(names) <= blocked.keys(), "the oldest are forgotten first"
     assert any("may be left over" in fault for fault in harness.faults())
 
 
@@ -104,13 +101,13 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
             writer.commit([Delete(f"a/{number}")])
         writer.commit([Delete("a/soon-gone")])
         writer.commit([Put("a/last", b"x")])
-        inbox = host._wiring.feeds["main"].inbox
+        main = host.inspect().stores["main"]
         waiter = threading.Event()
         deadline = time.monotonic() + 10
-        while "a/last" not in inbox.waiting():
+        while "a/last" not in main.staged_keys:
             assert time.monotonic() < deadline
             waiter.wait(0.01)
-        assert inbox.waiting() <= {"a/soon-gone", "a/last", "a/4999"}
+        assert main.staged_keys <= {"a/soon-gone", "a/last", "a/4999"}
         go.set()
         assert host.wait(10)
     assert plugin.seen == {"here": "x", "last": "x"}

@@ -95,8 +95,7 @@ def test_G9_what_comes_and_goes_while_a_resync_fails_is_not_remembered() -> None
     for number in range(200):
         harness.put(f"a/{number}", "x")
         harness.delete(f"a/{number}")
-    (ledger,) = harness._lanes["p"].ledgers.values()
-    assert len(ledger.behind) == len(ledger._fresh) == 0
+    assert harness.inspect().plugins["p"].stores["main"].remembered == 0
 
 
 def test_a_create_that_conflicts_with_a_later_delete_succeeds_on_retry() -> None:

@@ -73,7 +73,7 @@ def test_whatever_leaves_a_codec_makes_that_key_invalid(error: BaseException) ->
     harness = Harness(codes=Codes(), good=Recording(type=bytes))
     harness.commit({"a/1": b"bad", "a/2": b"fine"})
     assert list(harness.undelivered("codes")) == ["a/1"]
-    assert [(fault.kind, fault.key) for fault in harness._dispatcher.faults] == [
+    assert [(fault.kind, fault.key) for fault in harness.inspect().faults] == [
         (FaultKind.VALUE_INVALID, "a/1")
     ]
     assert harness.calls_of("codes")[-1].changes == [("CREATE", "a/2", b"fine", None)]

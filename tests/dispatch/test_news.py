@@ -19,7 +19,7 @@ TRY_SOON = Patience(first=1, most=1)
 
 def behind(harness: Harness, plugin: str) -> set[str]:
     """The keys that a plugin's ledger remembers."""
-    return {key for ledger in harness._lanes[plugin].ledgers.values() for key in ledger.behind}
+    return set(harness.inspect().plugins[plugin].pending)
 
 
 def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger() -> None:
@@ -35,7 +35,7 @@ def test_a_plugin_that_keeps_up_leaves_nothing_in_its_ledger() -> None:
     harness.commit({"a/1": "y", "a/2": "z"})
     harness.delete("a/2")
     assert seen == [set(), set(), set()]
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].keeps_up
     assert harness.calls[-1].changes == [("DELETE", "a/2", None, "z")]
 
 
@@ -46,11 +46,11 @@ def test_G7_what_a_failed_call_was_told_is_pending_and_told_again() -> None:
     plugin.fail = [ValueError("no")]
     harness.commit({"a/1": "y", "a/2": "z"})
     assert behind(harness, "p") == {"a/1", "a/2"}
-    assert not harness._lanes["p"].clean
+    assert not harness.inspect().plugins["p"].keeps_up
     harness.put("a/1", "x")  # back to what was applied: uncertain all the same
     harness.advance(2)
     assert harness.calls[-1].changes == [("UPDATE", "a/1", "x", "x"), ("CREATE", "a/2", "z", None)]
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].keeps_up
 
 
 def test_a_reject_out_of_a_call_waits_for_a_change() -> None:
@@ -106,7 +106,7 @@ def frosty() -> tuple[Harness, Asking]:
     harness.commit({"a/bad": "1", "a/no": "2", "a/ok": "3"})
     plugin.fail_on = {"a/no": Reject("never")}
     harness.commit({"a/bad": "x", "a/no": "20", "a/ok": "4"})
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].keeps_up
     return harness, plugin
 
 
@@ -122,7 +122,7 @@ def test_G8_a_plugin_keeps_up_beside_keys_that_are_invalid_or_rejected(
     assert harness.calls[-1].values == {"a/bad": 1, "a/no": 2, "a/ok": 6}
     assert [set(found) for found in plugin.invalid[-3:]] == [{"a/bad", "a/no"}] * 3
     assert plugin.invalid[-1]["a/no"] == "never"
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].keeps_up
 
 
 def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are() -> None:
@@ -140,7 +140,7 @@ def test_G8_a_diff_in_a_change_leaves_frozen_keys_as_they_are() -> None:
     harness.put("a/no", "1")
     plugin.fail_on = {"a/no": Reject("never")}
     harness.commit({"a/bad": "x", "a/no": "2", "a/ok": "3"})
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].keeps_up
     harness.put("a/ok", "4")
     assert found[-1] == [("DELETE", "a/other"), ("UPDATE", "a/ok")]
 
@@ -168,9 +168,8 @@ def test_G8_what_is_frozen_is_told_again_when_it_changes(
     else:
         assert len(harness.calls) == calls + 1
         assert sorted(harness.calls[-1].changes, key=repr) == sorted(told, key=repr)
-    (ledger,) = harness._lanes["p"].ledgers.values()
-    assert ledger.frozen.keys() == frozen
-    assert harness._lanes["p"].clean
+    assert harness.inspect().plugins["p"].blocked.keys() == frozen
+    assert harness.inspect().plugins["p"].keeps_up
 
 
 def test_the_fault_names_the_key_that_was_handed_out_last() -> None:

@@ -543,7 +543,7 @@ MUTATIONS = [
         "audit-alarms-on-news",
         "audit",
         REFLECTOR,
-        "beside is not None and self._drain(beside)",
+        "beside is not None and self.drain(beside)",
         "False",
     ),
     Mutation(

@@ -122,10 +122,10 @@ def test_an_audit_that_finds_nothing_tells_nobody() -> None:
     with audited(store, plugin) as host:
         host.publisher().put("a/1", "x")
         assert host.wait(SOON)
-        health = next(iter(host._reflectors.values())).health
+        main = host.inspect().stores["main"]
         calls, pause = len(plugin.calls), threading.Event()
-        snapshots = health.snapshots
-        while health.snapshots < snapshots + 5:
+        snapshots = main.snapshots
+        while main.snapshots < snapshots + 5:
             pause.wait(0.02)
         assert host.wait(SOON)
         assert len(plugin.calls) == calls
@@ -136,9 +136,9 @@ def test_changes_under_an_audit_are_told_once_and_in_order() -> None:
     store, plugin = MemoryTransport(), Notes()
     with audited(store, plugin) as host:
         assert host.wait(SOON)
-        health = next(iter(host._reflectors.values())).health
+        main = host.inspect().stores["main"]
         number = 0
-        while health.snapshots < 6:
+        while main.snapshots < 6:
             number += 1
             host.publisher().put("a/1", str(number))
         assert host.wait(SOON)

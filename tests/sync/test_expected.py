@@ -199,5 +199,5 @@ def test_G9_writes_that_are_never_read_back_take_no_memory(feed: Feed) -> None:
         if number % 1000 == 0:
             feed.inbox.begin()
             feed.inbox.abort()
-    assert len(feed.expected._writes) <= 2
+    assert feed.expected.remembered() <= 2
     assert not feed.expected.is_empty()

@@ -115,7 +115,7 @@ def test_a_whole_snapshot_replaces_what_came_before_it(inbox: Inbox) -> None:
     inbox.put(gone("b"))
     inbox.begin()
     inbox.chunk([Entry("c", b"1")])
-    assert told(inbox._segments) == ["+a -b", BEGIN, ["c"]], "nothing is replaced before it is whole"
+    assert told(inbox.staged()) == ["+a -b", BEGIN, ["c"]], "nothing is replaced before it is whole"
     inbox.complete()
     assert told(inbox.take()) == ["-b", BEGIN, ["c"], COMPLETE]
 
@@ -222,7 +222,7 @@ def test_G9_keys_deleted_after_an_untaken_snapshot_are_forgotten(inbox: Inbox) -
     for number in range(20_000):
         inbox.put(put(f"k{number}", revision=number))
         inbox.put(gone(f"k{number}", revision=number + 3))
-        changes = inbox._segments[-1]
+        changes = inbox.staged()[-1]
         assert isinstance(changes, Changes)
         most = max(most, len(changes.latest))
     assert most < 3000
@@ -257,7 +257,7 @@ def test_G9_audits_that_nobody_takes_do_not_pile_up(inbox: Inbox) -> None:
         inbox.put(put("c", revision=number))
         inbox.abort() if number % 3 else inbox.complete()
         inbox.put(gone("b", revision=number))
-        assert len(inbox._segments) <= 7
+        assert len(inbox.staged()) <= 7
     segments = told(inbox.take())
     assert segments[1:] == [BEGIN, AUDIT, ["a"], "+c", COMPLETE, "-b"]
     assert set(str(segments[0]).split()) == {"+a", "+b", "-told", "+c"}

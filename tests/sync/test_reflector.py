@@ -568,6 +568,6 @@ def test_G11_what_a_stream_tells_beside_an_audit_is_told_with_its_revision() -> 
     subscription = transport.subscribe([""])
     assert list(subscription.snapshot()) == []
     write(transport, a=b"1")
-    reading.reflector._drain(subscription)
+    reading.reflector.drain(subscription)
     reading.take()
     assert reading.replica.told == 1

@@ -65,7 +65,7 @@ def test_G9_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         shelf.entries[key] = Entry(key, b"v")
         assert found.of(key) is shelf
         assert found.of(f"b{number}/x") is None
-        sizes.append(len(found.memo) + len(found._by_directory))
+        sizes.append(found.remembered())
     assert max(sizes) <= 128
 
 
