@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,14 @@ def test_modules_are_small() -> None:
     assert statistics.median(modules.values()) <= 150
     assert {name: count for name, count in modules.items() if count > 400} == {}
     assert {name: count for name, count in lines("tests").items() if count > 700} == {}
+
+
+def test_names_of_tests_are_short() -> None:
+    """At most 70 characters; what a name leaves out is in the docstring."""
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "sample_plugins").rglob("test_*.py")]
+    names = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(names) > 1000
+    assert [name for name in sorted(names) if len(name) > 70] == []
 
 
 def test_every_public_name_is_there() -> None:

@@ -214,11 +214,6 @@ def test_the_table_of_stores_has_every_store_that_is_shipped() -> None:
     assert {url.partition(":")[0] for url in rows("URL") if ":" in url} == set(shipped)
 
 
-def test_the_tools_for_work_are_installed_by_a_pip_that_knows_groups() -> None:
-    install = next(block for block in blocks("sh") if "--group" in block)
-    assert install.splitlines()[0] == ".venv/bin/pip install --upgrade 'pip>=25.1'"
-
-
 def test_the_table_of_commands_has_every_command(place: Path) -> None:
     answer = sh(".venv/bin/datasync-host --help", place)
     listed = re.search(r"^Commands:\n((?:  .*\n)+)", answer.stdout, re.MULTILINE)

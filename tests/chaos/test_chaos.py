@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.chaos import Chaos
 from tests.chaos.worlds import world
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.property]
 
 SECONDS = 20.0
 

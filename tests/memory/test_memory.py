@@ -10,7 +10,7 @@ import pytest
 from tests.memory.__main__ import CASES
 from tests.memory.gauge import Gauge
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.property]
 
 
 def play(name: str, *flags: str) -> subprocess.CompletedProcess[str]:

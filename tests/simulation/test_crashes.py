@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.crashes import Crashes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.property]
 
 
 def test_G1_after_kill_9_at_any_moment_the_output_equals_the_store(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Thousands of histories, and none breaks a guarantee. ``DATASYNC_SIMULATION=full`` plays the many, else a few.
+"""More than a thousand histories, and none breaks a guarantee.
 
-More by hand: ``python -m tests.simulation --seeds 0:100000 --jobs 2``.
+As many as it takes to notice every mutation (`tests.simulation.mutations`). More by night: CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from tests.simulation.plan import Plan
 
 pytestmark = pytest.mark.property
 
-FULL = os.environ.get("DATASYNC_SIMULATION", "short") == "full"
-PARTS = 20 if FULL else 4
-SEEDS = 3000 if FULL else 200
-LONG_SEEDS = 120 if FULL else 12
+PARTS = 10
+SEEDS = 1300
+LONG_SEEDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +40,20 @@ def check(seeds: range, steps: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.timeout(120)
 def test_G1_to_G12_and_G14_hold_in_every_history(part: int) -> None:
     check(range(part * SEEDS // PARTS, (part + 1) * SEEDS // PARTS), 80)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.timeout(120)
 def test_G1_to_G12_and_G14_hold_in_long_histories(part: int) -> None:
     check(range(100_000 + part * LONG_SEEDS // PARTS, 100_000 + (part + 1) * LONG_SEEDS // PARTS), 250)
 
 
 def test_histories_have_what_they_are_for() -> None:
-    reports = [play(seed) for seed in range(80)]
+    reports = [play(seed) for seed in range(50)]
     assert all(report.operations for report in reports)
     for count in ("calls", "failures", "faults", "refusals", "waits"):
-        assert sum(getattr(report, count) for report in reports) > 40
+        assert sum(getattr(report, count) for report in reports) > 25
     for count in ("alarms", "hangs", "restarts"):
         assert sum(getattr(report, count) for report in reports) > 2
 

@@ -1,7 +1,11 @@
-"""What plugin authors are told by their type checker: nothing where a plugin is right, each mistake where it is not."""
+"""What plugin authors are told by their type checker: each mistake, in the line where it is.
+
+(That a right plugin, `right.py`, is told nothing is what ``tox -e types`` says, which runs these tests, too.)
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,41 +16,49 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+WRONG = HERE / "wrong.py"
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def verdict(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, list[str]]]:
-    """What mypy --strict says, by file name and line; both files in one run."""
-    files = [str(HERE / name) for name in ("right.py", "wrong.py")]
-    cache = str(tmp_path_factory.mktemp("mypy"))
+def expected(mark: str) -> dict[int, str]:
+    """Line → a part of what mypy says there."""
+    found = {}
+    for number, line in enumerate(WRONG.read_text().splitlines(), 1):
+        if match := re.search(rf"\S.*  # {mark}: (.+)$", line):
+            found[number] = match[1]
+    return found
+
+
+def test_mypy_names_each_mistake_of_a_wrong_plugin(tmp_path: Path) -> None:
     # A process of its own: mypy changes the recursion limit and the collector of the one it runs in.
-    options = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={cache}", "--no-pretty"]
+    options = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={tmp_path}", "--no-pretty"]
     answer = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, *files], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mypy", *options, str(WRONG)], capture_output=True, text=True, check=False
     )
-    assert answer.returncode in {0, 1}, answer.stdout + answer.stderr
-    said: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for file, line, text in re.findall(r"^(.+?):(\d+)(?::\d+)?: error: (.+)$", answer.stdout, re.MULTILINE):
-        said[Path(file).name][int(line)].append(text)
-    return said
-
-
-def test_a_right_plugin_is_told_nothing(verdict: dict[str, dict[int, list[str]]]) -> None:
-    assert verdict["right.py"] == {}
-
-
-def test_a_wrong_plugin_is_told_each_mistake_in_its_line(verdict: dict[str, dict[int, list[str]]]) -> None:
-    expected = _expected(HERE / "wrong.py")
-    said = verdict["wrong.py"]
-    assert set(said) == set(expected), {line: said.get(line) for line in set(said) ^ set(expected)}
-    for line, part in expected.items():
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    said: dict[int, list[str]] = defaultdict(list)
+    for line, text in re.findall(r"wrong\.py:(\d+)(?::\d+)?: error: (.+)$", answer.stdout, re.MULTILINE):
+        said[int(line)].append(text)
+    mistakes = expected(r"E(?: \(mypy\))?")
+    assert set(said) == set(mistakes), {line: said.get(line) for line in set(said) ^ set(mistakes)}
+    for line, part in mistakes.items():
         assert len(said[line]) == 1, f"line {line}: {said[line]}"
         assert part in said[line][0], f"line {line}: {said[line][0]}"
 
 
-def _expected(file: Path) -> dict[int, str]:
-    found = {}
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        if match := re.search(r"\S.*  # E: (.+)$", line):
-            found[number] = match[1]
-    return found
+def test_pyright_names_each_mistake_of_a_wrong_plugin() -> None:
+    options = ["--outputjson", "--pythonpath", sys.executable]
+    answer = subprocess.run(
+        [sys.executable, "-m", "pyright", *options, str(WRONG)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    said: dict[int, list[str]] = defaultdict(list)
+    for one in json.loads(answer.stdout)["generalDiagnostics"]:
+        said[one["range"]["start"]["line"] + 1].append(one["message"])
+    mistakes = expected("E")
+    assert set(said) == set(mistakes), {line: said.get(line) for line in set(said) ^ set(mistakes)}

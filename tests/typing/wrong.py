@@ -1,4 +1,7 @@
-"""A plugin that is wrong in every line with a comment: ``# E:`` is followed by a part of what mypy says there."""
+"""A plugin that is wrong in every line with ``# E:``, which is followed by a part of what mypy says there.
+
+pyright reports an error there, too, but where it says ``# E (mypy):``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ NAMES = Watch("names/", str)
 NO_TYPE = Watch("routes/", 3)  # E: No overload variant of "Watch" matches
 NO_PATH = Watch(Route)  # E: No overload variant of "Watch" matches
 NOT_FROM_BYTES = Watch("ports/", codec=from_text)  # E: "codec" to "Watch" has incompatible type
-TWO_TYPES = Watch("ports/", str, codec=int.from_bytes)  # E: "codec" to "Watch" has incompatible type
+TWO_TYPES = Watch("ports/", str, codec=int.from_bytes)  # E (mypy): "codec" to "Watch" has incompatible type
 OTHER: Watch[int] = Watch("names/", str)  # E: Argument 2 to "Watch" has incompatible type "type[str]"
 watches = [ROUTES, NAMES]
 
@@ -59,7 +62,7 @@ def on_change(event: Event) -> None:
         event.retry(change, "not yet", delay="soon")  # E: incompatible type "str"; expected "float | None"
         event.reject(change)  # E: Missing positional argument "reason"
         change.deleted = True  # E: Cannot assign to class variable "deleted" via instance
-    for change in event.changes(NAMES):  # E: Incompatible types in assignment
+    for change in event.changes(NAMES):  # E (mypy): Incompatible types in assignment
         pass
     if event.first:
         raise Reject(3)  # E: Argument 1 to "Reject" has incompatible type "int"
