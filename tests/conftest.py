@@ -61,12 +61,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what Hypothesis draws for, and what uses a server that tests share."""
+    """Mark what Hypothesis draws for, and what uses shared servers or packages."""
     for item in items:
         if item.get_closest_marker("hypothesis") is not None:
             item.add_marker("property")
         if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+        if "packages" in getattr(item, "fixturenames", ()):
+            item.add_marker("install")
 
 
 def pytest_report_header() -> str:

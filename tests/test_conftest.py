@@ -44,6 +44,7 @@ def test_clean():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", [True, False])
 def test_a_test_that_leaves_something_behind_or_is_skipped_in_CI_fails(tmp_path: Path, ci: bool) -> None:
     text = Path(conftest.__file__).read_text().replace("GRACE = 5.0", "GRACE = 0.2")

@@ -294,6 +294,7 @@ def test_a_single_store_is_main_whatever_its_name() -> None:
     assert plugin.values == {"1": "x"}
 
 
+@pytest.mark.slow
 def test_on_start_is_retried_and_comes_before_the_first_resync() -> None:
     class Stumbles(Notes):
         @hookimpl

@@ -52,6 +52,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
         _ = datasync_core.Wath  # type: ignore[attr-defined]  # misspelt on purpose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "not_imported"),
     [

@@ -22,6 +22,8 @@ from tests.documents import ROOT, Running, do, furnish, sh, texts
 from tests.documents import rows as cells
 from tests.packages import Packages
 
+pytestmark = pytest.mark.slow
+
 README = (ROOT / "README.md").read_text()
 TRY = (
     "python3 -m venv .venv"

@@ -10,6 +10,8 @@ from datasync_core import Event, Host, Watch, hookimpl
 from datasync_core.testing import VirtualRuntime
 from datasync_transports.memory import MemoryTransport
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 60
 
 

@@ -58,6 +58,7 @@ def test_every_goal_that_is_not_met_is_explained() -> None:
             assert re.search(rf"\b{row[0]}\b", explained), f"{row[0]} is not met: {row}"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_is_there() -> None:
     commands = [line.partition("#")[0].split() for text in texts(TEXT, "sh") for line in text.splitlines()]
     for command in commands:
@@ -89,6 +90,7 @@ def test_peers_are_no_dependency_of_the_package() -> None:
     assert not [one for one in offered if "kopf" in one]
 
 
+@pytest.mark.slow
 def test_a_third_that_is_lost_is_seen(tmp_path: Path) -> None:
     written = tmp_path / "short.json"
     written.write_text(json.dumps({"W9": [0.1]}))
@@ -130,6 +132,7 @@ def test_a_goal_is_met_up_to_its_ratio(goal: Goal | None, ratio: float, met: boo
     assert (one.ratio, one.met) == (ratio, met)
 
 
+@pytest.mark.slow
 def test_the_best_of_each_side_counts_and_they_take_turns() -> None:
     turns: list[str] = []
     costs = {"ours": iter([3.0, 1.0, 2.0]), "other": iter([6.0, 5.0, 4.0])}

@@ -10,6 +10,8 @@ import pytest
 from datasync_core.cli.status import lines
 from tests.cli.command import GREET, HANG, Place, Running, requiring
 
+pytestmark = pytest.mark.slow
+
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 MANY = json.dumps({f"hello/{number}": "hi" for number in range(20)}).encode()
 

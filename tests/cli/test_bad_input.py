@@ -17,6 +17,8 @@ from datasync_core.transport import Put, Url
 from datasync_transports.sqlite import SqliteTransport
 from tests.cli.command import COMMAND, GREET, PATIENCE, Answer, Place, requiring
 
+pytestmark = pytest.mark.slow
+
 TOML = '[stores]\nmain = "sqlite:data.db"\n'
 KEPT = '{"key": "hello/kept", "text": "still here"}\n'
 TYPED = GREET.replace("str)", "int)")

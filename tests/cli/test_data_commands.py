@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.command import Place
 
+pytestmark = pytest.mark.slow
+
 DB = "--store=sqlite:data.db"
 
 

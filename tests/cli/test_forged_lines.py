@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.command import GREET, Place
+
+pytestmark = pytest.mark.slow
 
 KEY = "hello/x\n12:00:00 error: forged \x1b[31m"
 SHOWN = "hello/x\\n12:00:00 error: forged \\x1b[31m"

@@ -7,7 +7,11 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.cli.command import GREET, PATIENCE, Place
+
+pytestmark = pytest.mark.slow
 
 FORKS = (
     GREET

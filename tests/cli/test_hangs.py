@@ -11,6 +11,8 @@ import pytest
 
 from tests.cli.command import COMMAND, GREET, HANG, PATIENCE, Place
 
+pytestmark = pytest.mark.slow
+
 LOCKED = HANG.replace(
     "threading.Event().wait()", 're.match("(a+)+$", "a" * 60 + "b")  # keeps the interpreter'
 ).replace("import threading", "import re")

@@ -21,6 +21,8 @@ from datasync_core.sync.store import Store
 from datasync_core.transport import Delete, Put, Url
 from tests.cli.command import COMMAND, Place, unmeasured
 
+pytestmark = pytest.mark.slow
+
 DB = "--store=sqlite:data.db"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.command import GREET, Place, requiring
 
+pytestmark = pytest.mark.slow
+
 DB = "--store=sqlite:data.db"
 
 

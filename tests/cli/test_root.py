@@ -61,6 +61,7 @@ def test_version_imports_no_transport_and_no_more_than_it_needs(place: Place) ->
     assert not {name for name in done.stderr.split() if name.startswith("datasync_core.host")}
 
 
+@pytest.mark.slow
 def test_a_command_on_a_store_imports_nothing_of_the_host(place: Place) -> None:
     code = (
         "import sys\nfrom datasync_core.cli.root import execute\n"
@@ -109,6 +110,7 @@ def test_usage_is_a_sentence_and_2(place: Place, line: str, said: str) -> None:
     assert place.names() == set()
 
 
+@pytest.mark.slow
 def test_no_command_is_help_and_2(place: Place) -> None:
     answer = place.do()
     assert answer.code == 2
@@ -132,6 +134,7 @@ def test_completion_prints_a_script_for_the_shell(place: Place, shell: str) -> N
     assert "_DATASYNC_HOST_COMPLETE" in answer.out
 
 
+@pytest.mark.slow
 def test_completion_knows_commands_stores_and_plugins(place: Place) -> None:
     place.install("greet", GREET)
     place.write("datasync.toml", '[stores]\nmain = "memory:"\nspare = "memory:"\n')
@@ -164,6 +167,7 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(place: Place) -> None:
     assert place.names() == {"fifo"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["get k", "list", "list --json", "dump", "plugins"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_an_output_that_is_full_is_told_as_the_output(place: Place, command: str, unbuffered: str) -> None:
@@ -175,6 +179,7 @@ def test_an_output_that_is_full_is_told_as_the_output(place: Place, command: str
     assert (answer.code, answer.err) == (1, "datasync-host: the output: No space left on device\n")
 
 
+@pytest.mark.slow
 def test_what_the_system_refuses_elsewhere_is_not_told_as_the_output(place: Place) -> None:
     broken = """
         import errno, os
@@ -189,6 +194,7 @@ def test_what_the_system_refuses_elsewhere_is_not_told_as_the_output(place: Plac
     assert answer.err == "datasync-host: OSError: [Errno 28] No space left on device (-v shows where)\n"
 
 
+@pytest.mark.slow
 def test_a_mistake_of_ours_is_one_sentence_and_with_v_a_traceback(place: Place) -> None:
     broken = """
         from datasync_core.transport import Transport

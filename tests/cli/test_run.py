@@ -11,6 +11,8 @@ import pytest
 
 from tests.cli.command import COMMAND, GREET, HANG, Place, requiring
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_makes_the_embedded_store_says_so_and_ends_with_0(place: Place) -> None:
     place.install("greet", GREET)

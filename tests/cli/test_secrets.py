@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.command import GREET, Place
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2xyzzy"
 PICKY = """
     from __future__ import annotations

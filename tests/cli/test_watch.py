@@ -6,7 +6,11 @@ import json
 import signal
 import subprocess
 
+import pytest
+
 from tests.cli.command import COMMAND, Place
+
+pytestmark = pytest.mark.slow
 
 DB = "--store=sqlite:data.db"
 

@@ -150,6 +150,7 @@ def paths(tree: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[tu
             yield from paths(item, (*path, name))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, TREES, max_size=5))
 def test_every_key_of_any_document_is_found_on_a_line_that_names_it(tree: Mapping[str, object]) -> None:
     text = "\n".join(written(tree)) + "\n"

@@ -120,6 +120,7 @@ ENVIRON = st.dictionaries(st.sampled_from(["A", "B_1"]), st.text(max_size=5), mi
 PARTS = st.lists(st.sampled_from(["${A}", "${B_1}", "$${", "$", "{", "}", "x", "A"]), max_size=8).map("".join)
 
 
+@pytest.mark.slow
 @given(PARTS, ENVIRON)
 def test_only_a_text_with_references_is_masked(text: str, environ: dict[str, str]) -> None:
     """Shows a text without references unchanged, and masks the value of one that has any."""
@@ -134,6 +135,7 @@ def test_only_a_text_with_references_is_masked(text: str, environ: dict[str, str
         assert masked(text) == value
 
 
+@pytest.mark.slow
 def test_the_shown_settings_never_hold_a_secret_whatever_it_is() -> None:
     @given(st.text("s&=%/@:?#${} ", min_size=1, max_size=8).map(lambda text: f"Q{text}Q"))
     def check(secret: str) -> None:

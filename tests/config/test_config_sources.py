@@ -277,6 +277,7 @@ VARIABLES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         VARIABLES.map(lambda parts: "DATASYNC_" + "__".join(parts)), st.text(max_size=8), max_size=4

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from datasync_core import Delete, Event, Host, Put, Reject, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.ledger import LEFTOVERS
 from datasync_core.testing import Harness
 from datasync_transports.memory import MemoryTransport
 from tests.dispatch.recording import Recording
+
+pytestmark = pytest.mark.slow
 
 
 def exceptions(harness: Harness, plugin: str) -> int:

@@ -16,6 +16,8 @@ from datasync_core import Change, Event, Reject, Retry, Watch, hookimpl
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.testing import Harness
 
+pytestmark = pytest.mark.slow
+
 HISTORIES = 400
 STEPS = 60
 

@@ -171,6 +171,7 @@ def test_a_rejected_key_keeps_its_last_good_value_through_every_resync() -> None
         assert "not like this" in plugin.named["a/1"]
 
 
+@pytest.mark.slow
 def test_G8_a_backlog_of_keys_to_retry_delays_no_new_one() -> None:
     """sonic-net/sonic-swss#3027: new items stood in line behind all that was tried again and again."""
     plugin = Recording()

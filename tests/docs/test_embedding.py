@@ -32,6 +32,7 @@ def test_the_application_of_the_page_prints_its_flags(
     assert capsys.readouterr().out == "{'dark-mode': True}\n"
 
 
+@pytest.mark.slow
 def test_the_workers_of_the_page_have_their_flags_after_a_fork(
     snippet: Snippets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

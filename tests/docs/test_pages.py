@@ -49,6 +49,7 @@ def test_every_block_says_what_it_is(page: str) -> None:
     assert "python" not in infos, "a Python block without a name is not run"
 
 
+@pytest.mark.slow
 def test_the_snippets_are_right_for_a_type_checker(tmp_path: Path) -> None:
     files = []
     for page in OURS:

@@ -12,6 +12,8 @@ from tests.docs.consoles import Shells, matches
 from tests.documents import ROOT, blocks, furnish
 from tests.packages import Packages
 
+pytestmark = pytest.mark.slow
+
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 
 

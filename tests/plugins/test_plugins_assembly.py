@@ -286,6 +286,7 @@ def test_wrappers_of_plugins_and_of_the_host_surround_the_deliveries(
     assert log == tracer.seen == ["event"]
 
 
+@pytest.mark.slow
 def test_G5_the_order_does_not_depend_on_discovery_or_the_hash_seed(site: Site) -> None:
     chain = "zyxwvutsrq"
     for before, name in itertools.pairwise(chain):

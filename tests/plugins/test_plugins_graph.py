@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def test_dependents_are_transitive_and_required_by_is_direct() -> None:
     assert diamond.required_by("b") == ("d",)
 
 
+@pytest.mark.slow
 @given(GRAPHS, st.randoms(use_true_random=False))
 def test_G5_the_order_is_right_and_does_not_depend_on_discovery(graph: Graph, chance: random.Random) -> None:
     found = order(graph)

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.command import GREET, Place
 from tests.packages import Packages
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(tmp_path: Path, packages: Packages) -> Iterator[Place]:

@@ -23,6 +23,8 @@ from tests.documents import texts
 from tests.packages import Packages
 from tests.samples.proxies import listens, until
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "flags"
 PROGRAM = ("-m", "datasync_flags")
 

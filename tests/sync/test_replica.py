@@ -163,6 +163,7 @@ STEP = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.lists(STEP, min_size=6, max_size=25), st.booleans())
 def test_G1_whatever_the_inbox_gives_the_replica_is_what_the_store_held(
@@ -364,6 +365,7 @@ def chunks(count: int, *, later: bool = False) -> Iterator[list[Entry]]:
         yield made
 
 
+@pytest.mark.slow
 def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
     count = 100_000
     replica = Replica(["routes/"])
@@ -388,6 +390,7 @@ def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
     assert peak <= 1.1 * held_before
 
 
+@pytest.mark.slow
 def test_W8_a_replica_is_no_larger_than_a_plain_dict() -> None:
     def measured(build: Callable[[], Sized]) -> int:
         tracemalloc.start()

@@ -18,6 +18,7 @@ def longest(paths: list[str], key: str) -> str | None:
     return max((path for path in paths if covers(path, key)), key=len, default=None)
 
 
+@pytest.mark.slow
 @given(st.lists(PATH, max_size=8), st.lists(PATH, min_size=1, max_size=20))
 def test_a_key_lies_on_the_shelf_of_the_longest_path_that_covers_it(
     paths: list[str], keys: list[str]
@@ -28,6 +29,7 @@ def test_a_key_lies_on_the_shelf_of_the_longest_path_that_covers_it(
             assert (None if shelf is None else shelf.path) == longest(paths, key)
 
 
+@pytest.mark.slow
 @given(st.lists(PATH, max_size=8), PATH, st.lists(PATH, min_size=1, max_size=20))
 def test_a_watch_reads_the_shelves_under_its_path(paths: list[str], path: str, keys: list[str]) -> None:
     """Every key that a watched path covers lies on a shelf under it, and those hold nothing else."""

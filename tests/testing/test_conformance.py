@@ -39,6 +39,7 @@ class Kept(TransportConformance):
         return self.transport_class(self.store)
 
 
+@pytest.mark.slow
 class TestAllCapabilities(Kept):
     transport_class = Sound
 
@@ -55,6 +56,7 @@ class TestReadOnly(Kept):
     transport_class = ReadOnly
 
 
+@pytest.mark.slow
 class TestLeastOutside(Kept):
     """Only what every store has outside."""
 
@@ -68,6 +70,7 @@ class TestLeastOutside(Kept):
         return OutsideStore(whole.url, whole.put, whole.delete)
 
 
+@pytest.mark.slow
 def test_each_check_finds_a_broken_transport_and_names_the_rule(tmp_path: Path) -> None:
     broken = transports()
     assert {transport.found_by for transport in broken.values()} == CHECKS  # type: ignore[attr-defined]  # `breaks` sets it

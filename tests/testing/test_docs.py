@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import attrs
+import pytest
 
 from datasync_core.testing import Harness, OutsideStore, TransportConformance
 
 TEXT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_snippets_run(tmp_path: Path) -> None:
     snippets = re.findall(r"^```python (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert [name for name, _ in snippets] == ["routes.py", "test_routes.py", "test_mine.py"]

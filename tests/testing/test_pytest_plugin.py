@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PLUGIN = """
 from datasync_core import Event, Watch, hookimpl
 
@@ -52,6 +54,7 @@ def run(folder: Path, test: str) -> str:
     return answer.stdout + answer.stderr
 
 
+@pytest.mark.slow
 def test_the_fixture_makes_harnesses_and_stops_them(tmp_path: Path) -> None:
     said = run(
         tmp_path,
@@ -72,6 +75,7 @@ def test_names(harness):
     assert "datasync harness" not in said
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_shows_the_calls_so_far(tmp_path: Path) -> None:
     said = run(
         tmp_path,

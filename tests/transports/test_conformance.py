@@ -39,6 +39,7 @@ class TestMemory(TransportConformance):
         yield from another(url, MemoryTransport(Url.parse(url)))
 
 
+@pytest.mark.slow
 class TestSqlite(TransportConformance):
     @pytest.fixture
     def outside(self, tmp_path: Path) -> Iterator[OutsideStore]:

@@ -47,6 +47,7 @@ def test_overlapping_paths_give_each_change_once(store: Store) -> None:
     assert keys(drain(subscription)) == ["a/b/1"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_paths_are_served(store: Store) -> None:
     store.commit(*(Put(f"p{i}/x", b"") for i in range(10_000)), Put("other", b""))
     subscription = store.subscribe(*(f"p{i}/" if i % 2 else f"p{i}/x" for i in range(10_000)))
@@ -282,6 +283,7 @@ def test_values_in_between_may_collapse_but_the_last_one_stays(store: Store) -> 
     assert values(held) == {"a": b"299"}
 
 
+@pytest.mark.slow
 def test_hundred_thousand_keys_come_in_chunks(store: Store) -> None:
     store.commit(*(Put(f"k/{i:06}", b"v") for i in range(100_000)))
     subscription = store.subscribe("k/")

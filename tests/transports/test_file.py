@@ -257,6 +257,7 @@ def test_a_kubernetes_volume_is_swapped_as_one(root: Path, follow: Follow) -> No
     ] * 3
 
 
+@pytest.mark.slow
 def test_a_checkout_of_a_thousand_files_is_one_or_few_batches(
     root: Path, follow: Follow, program: Callable[[str, str], str]
 ) -> None:
@@ -364,6 +365,7 @@ def test_links_in_circles_are_not_followed_and_those_to_nothing_are_errors(
     }
 
 
+@pytest.mark.slow
 def test_a_file_behind_a_link_to_elsewhere_is_followed(tmp_path: Path, root: Path, follow: Follow) -> None:
     (tmp_path / "elsewhere").write_text("1")
     (root / "a.json").symlink_to(tmp_path / "elsewhere")
@@ -532,6 +534,7 @@ def test_a_file_that_may_not_be_read_is_an_error_until_it_may(shared: Path) -> N
     ]
 
 
+@pytest.mark.slow
 def test_a_directory_that_may_not_be_listed_is_not_taken_for_empty(shared: Path) -> None:
     inner = shared / "sub"
     inner.mkdir()

@@ -52,6 +52,7 @@ class Folder:
         )
 
 
+@pytest.mark.slow
 class TestFileWithEvents(TransportConformance):
     many = 10_000
 
@@ -60,6 +61,7 @@ class TestFileWithEvents(TransportConformance):
         return Folder(tmp_path / "conf.d").outside("write=1")
 
 
+@pytest.mark.slow
 class TestFileWithoutEvents(TransportConformance):
     many = 2_000
 

@@ -173,6 +173,7 @@ def test_without_its_extras_it_polls_and_names_what_yaml_needs(tmp_path: Path) -
     ]
 
 
+@pytest.mark.slow
 def test_yaml_is_imported_when_there_is_some(tmp_path: Path) -> None:
     assert without(tmp_path)[-1] == "False True"
     (tmp_path / "late.json").rename(tmp_path / "late.yaml")

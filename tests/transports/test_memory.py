@@ -40,6 +40,7 @@ def test_a_store_without_a_name_is_private_to_its_object() -> None:
     assert values(read(one.subscribe([""]))) == {"a": b"1"}
 
 
+@pytest.mark.slow
 def test_a_named_store_is_shared_until_its_last_user_is_gone() -> None:
     one, two, other = memory("memory:shared"), memory("memory:shared"), memory("memory:other")
     put(one, "a")

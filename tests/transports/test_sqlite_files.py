@@ -220,6 +220,7 @@ def test_G9_commits_are_remembered_up_to_a_number(
         assert connection.execute("SELECT count(*) FROM kv").fetchone()[0] < 80
 
 
+@pytest.mark.slow
 def test_many_tombstones_are_purged_faster_than_they_come(sqlite: Store, file: Path) -> None:
     now = time.time()
     transport = sqlite.transport()

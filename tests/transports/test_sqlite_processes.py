@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from datasync_core.transport import Delete, Put, Url
 from datasync_transports.sqlite import SqliteTransport
 from tests.transports.stores import Held, Store, apply, drain, follow, read, values
+
+pytestmark = pytest.mark.slow
 
 CHILD = """
 import sys, time

@@ -179,6 +179,7 @@ def test_a_file_that_may_not_be_read_is_named(shared: Path) -> None:
     assert "secret.db cannot be opened" in said
 
 
+@pytest.mark.slow
 def test_a_file_that_may_only_be_read_is_read_and_not_written(shared: Path) -> None:
     file = shared / "shown.db"
     store = Store(lambda: SqliteTransport(Url.parse(f"sqlite:{file}")))
