@@ -19,7 +19,7 @@ from datasync_core.model.errors import ConfigError, HostError, StoreError, Usage
 from datasync_core.model.runtime import RealRuntime
 from datasync_transports.memory import MemoryTransport
 
-SOON = 10.0  # seconds; reached only where something is wrong
+SOON = 60.0  # seconds; reached only where something is wrong
 
 
 class Notes:

@@ -42,7 +42,7 @@ def run(place: Place, *command: str | Path, cwd: Path | None = None) -> subproce
         env=place.env,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

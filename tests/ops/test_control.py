@@ -22,7 +22,7 @@ from datasync_core.ops.control import ask
 from datasync_core.ops.conversation import LONGEST
 from datasync_core.testing import VirtualRuntime
 
-SOON = 10.0
+SOON = 60.0
 
 
 class Applies:

@@ -19,7 +19,7 @@ from tests.cli.command import Place
 from tests.packages import Packages
 
 SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "proxy"
-PATIENCE = 20.0
+PATIENCE = 60.0
 RECENT = 30  # so many answers in a row say who serves
 
 INSTANCE = """

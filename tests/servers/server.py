@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a server has to begin, or to end by itself; they take far less."""
 
 HOST = "127.0.0.1"

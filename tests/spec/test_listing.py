@@ -286,7 +286,7 @@ def test_G10_a_listing_that_becomes_empty_is_held() -> None:
     made.held = {f"key{number}": b"1" for number in range(20)}
     plugin = Notes()
     with Host(made, {"notes": plugin}) as host:
-        assert host.wait(10)
+        assert host.wait(60)
         made.held = {}
         while host.status()["plugins"][0]["state"] != "held":
             host.wait_changed(0.1)

@@ -10,7 +10,7 @@ from typing import Self
 from datasync_core.plugins.transports import make_transport
 from datasync_core.transport import Batch, Entry, StoreError, Url
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a change must be told; a sound transport uses none of them."""
 
 

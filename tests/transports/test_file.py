@@ -264,7 +264,7 @@ def test_a_checkout_of_a_thousand_files_is_one_or_few_batches(
 
     def git(*arguments: str) -> None:
         command = [program("git", "git"), "-C", str(root), *names, *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=50)
+        subprocess.run(command, check=True, capture_output=True, timeout=240)
 
     def commit(text: str) -> None:
         for number in range(1000):
@@ -488,7 +488,7 @@ def test_what_is_unmounted_is_a_lost_connection(root: Path, program: Callable[[s
     command = [program("unshare", "util-linux"), "-m", sys.executable, "-c", MOUNTED, str(root)]
     if os.geteuid() != 0:
         command.insert(1, "-r")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.stdout.splitlines() == [
         "a sub/a",
         f"ConnectionLost: {root}/sub was unmounted or replaced",

@@ -111,7 +111,7 @@ class Zoo(Store):
         return made
 
 
-def until_lost(subscription: Subscription, seconds: float = 20.0) -> StoreError:
+def until_lost(subscription: Subscription, seconds: float = 60.0) -> StoreError:
     """Poll until that raises; what it raises."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
