@@ -90,7 +90,7 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
         @hookimpl
         def on_change(self, event: Event) -> None:
             inside.set()
-            assert go.wait(20)
+            assert go.wait(240)
             self.seen = dict(event[self.watch])
 
     plugin = Hangs()
@@ -98,7 +98,7 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
         assert host.wait(60)
         writer = store.writer()
         writer.commit([Put("a/here", b"x"), Put("a/soon-gone", b"x")])
-        assert inside.wait(10)
+        assert inside.wait(60)
         for number in range(5000):
             writer.commit([Put(f"a/{number}", b"x")])
             writer.commit([Delete(f"a/{number}")])
@@ -106,7 +106,7 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
         writer.commit([Put("a/last", b"x")])
         inbox = host._wiring.feeds["main"].inbox
         waiter = threading.Event()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "a/last" not in inbox.waiting():
             assert time.monotonic() < deadline
             waiter.wait(0.01)
@@ -147,11 +147,11 @@ def _seconds_a_change(frozen: int) -> float:
     writer.commit([Put("a/good", b"0")])
     best = 60.0
     with Host(stores=transport, plugins={"p": plugin}) as host:
-        host.wait(30)
+        host.wait(60)
         for number in range(50):
             plugin.arrived.clear()
             began = time.perf_counter()
             writer.commit([Put("a/good", b"%d" % (number + 1))])
-            assert plugin.arrived.wait(30)
+            assert plugin.arrived.wait(60)
             best = min(best, time.perf_counter() - began)
     return best

@@ -120,7 +120,7 @@ def test_what_was_true_before_a_hook_that_runs_is_told_as_such() -> None:
     other.lose()
     plugins = {"slow": slow, "p": of("other")}
     with Host(
-        {"main": MemoryTransport(), "other": other}, plugins, settings=patient(hook_timeout=0.2)
+        {"main": MemoryTransport(), "other": other}, plugins, settings=patient(hook_timeout=60.0)
     ) as host:
         assert slow.inside.wait(SOON)
         until(lambda: host.status()["running"] is not None)

@@ -200,7 +200,7 @@ def free_port() -> int:
     raise OSError("no port of 10000 to 31999 is free on 127.0.0.1")
 
 
-def ask(address: tuple[str, int], question: bytes, timeout: float = 1.0) -> bytes:
+def ask(address: tuple[str, int], question: bytes, timeout: float = 10.0) -> bytes:
     """What a server that ends the connection afterwards answers to some bytes."""
     with socket.create_connection(address, timeout) as connection:
         connection.sendall(question)

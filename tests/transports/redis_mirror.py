@@ -15,9 +15,12 @@ PATIENCE = 60.0
 
 
 class Mirror:
-    """A copy that follows one subscription; owned by one thread. ``with`` closes it."""
+    """A copy that follows one subscription; owned by one thread. ``with`` closes it.
 
-    def __init__(self, url: str, paths: Sequence[str] = ("p/",), *, liveness: float = 10.0) -> None:
+    Nothing ends a wait for ``liveness`` seconds but what the server says, unless a test asks for less.
+    """
+
+    def __init__(self, url: str, paths: Sequence[str] = ("p/",), *, liveness: float = 600.0) -> None:
         self.transport = make_transport(Url.parse(url), {})
         self.transport.liveness = liveness
         self.subscription = self.transport.subscribe(paths)

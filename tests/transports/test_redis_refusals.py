@@ -68,7 +68,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 def read(url: str, path: str) -> None:
     """Read everything under a path."""
     transport = make_transport(Url.parse(url), {})
-    transport.liveness = 1.0
+    transport.liveness = 10.0
     subscription = transport.subscribe([path])
     try:
         list(subscription.snapshot())

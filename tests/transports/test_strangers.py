@@ -126,12 +126,12 @@ def test_who_is_not_the_store_is_told(
 ) -> None:
     place = f"127.0.0.1:{ports[name]}"
     transport = make_transport(Url.parse(url.format(place)), {})
-    transport.liveness = SILENT if silent else 30.0
+    transport.liveness = SILENT if silent else 120.0
     subscription = transport.subscribe(["a/"])
     began = time.monotonic()
     with pytest.raises(StoreError) as raised:
         list(subscription.snapshot())
-    assert time.monotonic() - began < SILENT + 5.0
+    assert time.monotonic() - began < 60
     assert said.format(place) in str(raised.value)
     subscription.close()
     transport.close()
