@@ -135,8 +135,8 @@ class Signals:
 
 
 def test_a_change_costs_no_more_where_many_keys_of_its_plugin_are_frozen() -> None:
-    few, many = (_seconds_a_change(frozen) for frozen in (20, 20_000))
-    assert many < 5 * few
+    few, many = (_seconds_a_change(frozen) for frozen in (20, 100_000))
+    assert many < 10 * few  # a look at each of them takes thirty times as long
 
 
 def _seconds_a_change(frozen: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from redis.exceptions import TimeoutError as Silent
 
 from tests.servers.certificates import Certificates
 from tests.servers.redis import Redis, Sentinel
-from tests.servers.server import PATIENCE, NotServing, Server
+from tests.servers.server import HOST, PATIENCE, NotServing, Server
 from tests.servers.zookeeper import Ensemble, ZooKeeper, session_password, using
 
 pytestmark = pytest.mark.server
@@ -169,6 +170,12 @@ def test_zookeeper_speaks_TLS(tmp_path: Path) -> None:
 def test_a_zookeeper_that_knows_no_persistent_watch_can_be_had(tmp_path: Path) -> None:
     with ZooKeeper(tmp_path, version="3.5.10") as server, server.using() as client:
         assert client.server_version() == (3, 5, 10)
+
+
+def test_an_ensemble_gives_up_ports_that_are_taken(tmp_path: Path) -> None:
+    ensemble = Ensemble(tmp_path / "a")
+    with socket.create_server((HOST, ensemble.servers[1].port)), ensemble:
+        assert sorted(server.mode for server in ensemble.servers) == ["follower", "follower", "leader"]
 
 
 def test_an_ensemble_goes_on_without_its_leader(tmp_path: Path) -> None:
