@@ -53,6 +53,7 @@ class Folder:
 
 
 class TestFileWithEvents(TransportConformance):
+    patience = 60.0
     many = 10_000
 
     @pytest.fixture
@@ -61,6 +62,7 @@ class TestFileWithEvents(TransportConformance):
 
 
 class TestFileWithoutEvents(TransportConformance):
+    patience = 60.0
     many = 2_000
 
     @pytest.fixture

@@ -37,6 +37,7 @@ def outside_store(server: ZooKeeper, root: str) -> Iterator[OutsideStore]:
 
 
 class Zookeeper(TransportConformance):
+    patience, liveness = 60.0, 4.0
     largest = 1_000_000  # jute.maxbuffer, less what goes around it
     unwritable = "🎈\x01\ue000"
 
