@@ -212,7 +212,7 @@ def free_ports(count: int) -> list[int]:
     raise OSError(f"no {count} ports of 10000 to 31999 are free on {HOST}")
 
 
-def ask(address: tuple[str, int], question: bytes, timeout: float = 10.0) -> bytes:
+def ask(address: tuple[str, int], question: bytes, timeout: float) -> bytes:
     """What a server that ends the connection afterwards answers to some bytes."""
     with socket.create_connection(address, timeout) as connection:
         connection.sendall(question)

@@ -91,17 +91,20 @@ class ZooKeeper(Server):
         """A client of kazoo's, connected; it is stopped and closed at the end."""
         return using(self.hosts, **options)
 
-    def ask(self, word: str) -> str:
+    def ask(self, word: str, timeout: float = 20.0) -> str:
         """What it answers to one of the four letter words; ``""`` where it does not serve."""
         try:
-            return ask(self.address, word.encode()).decode(errors="replace")
+            return ask(self.address, word.encode(), timeout).decode(errors="replace")
         except OSError:
             return ""
 
     @property
     def mode(self) -> str:
         """``standalone``, ``leader`` or ``follower``; ``""`` while it does not serve."""
-        found = re.search(r"^Mode: (\w+)$", self.ask("srvr"), re.MULTILINE)
+        return self._mode(20.0)
+
+    def _mode(self, timeout: float) -> str:
+        found = re.search(r"^Mode: (\w+)$", self.ask("srvr", timeout), re.MULTILINE)
         return found[1] if found else ""
 
     def sessions(self) -> list[int]:
@@ -150,7 +153,8 @@ class ZooKeeper(Server):
 
     def serves(self) -> bool:
         # Another server may have the port, and this one may end in a moment: only this one has this folder.
-        return bool(self.mode) and f"dataDir={self.data}" in self.ask("conf")
+        # Asked again and again, so that one that says nothing need not be waited for.
+        return bool(self._mode(1.0)) and f"dataDir={self.data}" in self.ask("conf")
 
     def wipe(self) -> None:
         shutil.rmtree(self.data / "version-2", ignore_errors=True)

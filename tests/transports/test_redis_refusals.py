@@ -302,7 +302,7 @@ def speaker(answer: bytes) -> Iterator[str]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             while connection.recv(65536):
                 connection.sendall(answer)
 
@@ -338,7 +338,7 @@ def test_a_proxy_that_hangs_up_on_HELLO_is_asked_about() -> None:
         while True:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 if ended.is_set():
                     return
                 connection.recv(65536)

@@ -42,6 +42,7 @@ class Zookeeper(TransportConformance):
     unwritable = "🎈\x01\ue000"
 
 
+@pytest.mark.timeout(900)  # a hundred thousand nodes take most of a minute
 class TestZookeeper(Zookeeper):
     @pytest.fixture
     def outside(self, zookeeper_server: ZooKeeper) -> Iterator[OutsideStore]:

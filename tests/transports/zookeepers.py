@@ -16,7 +16,7 @@ from tests.transports.stores import Store
 
 NEWEST = "3.9.3"
 """Of ZooKeeper, from Maven: the first that keeps to itself how large a hidden node is and what it has below."""
-LIVENESS = 10.0
+LIVENESS = 5.0
 """Seconds; what waits for it takes less."""
 
 
