@@ -49,6 +49,7 @@ def run(place: Place, *command: str | Path, cwd: Path | None = None) -> subproce
     return done
 
 
+@pytest.mark.timeout(900)  # four packages are installed, tested and checked
 def test_what_is_made_installs_and_passes_its_tests_mypy_and_ruff(place: Place, python: Path) -> None:
     place.install("greet", GREET)
     for name, command in PACKAGES.items():
