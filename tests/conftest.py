@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.packages import Packages
@@ -28,11 +28,14 @@ S = TypeVar("S", bound="Server")
 SERVERS = pytest.StashKey["list[Server]"]()
 """Servers that all tests of a worker share: not left behind by the test that began or restarted one."""
 
-GRACE = 5.0
+GRACE = 60.0
 """Seconds that threads and processes have to end after a test; a test that cleans up uses none of them."""
 
-# No deadline: two cores are shared with other tests. No database: a failure is repeated by the seed it prints.
-settings.register_profile("datasync", deadline=None, database=None, print_blob=True)
+# No deadline, no complaint of slowness: cores are shared with other tests. No database: a failure is repeated by the
+# seed it prints.
+settings.register_profile(
+    "datasync", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("datasync")
 
 

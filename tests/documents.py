@@ -20,7 +20,7 @@ from tests.packages import OFFLINE, PIP, SAMPLES, Packages
 
 ROOT = Path(__file__).parents[1]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a process must have said what it is to say; a sound one uses none of them."""
 
 _BLOCK = re.compile(r"^( *)```([^\n`]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -71,6 +71,6 @@ def lint(tree: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=240,
     )
     return answer.stdout + answer.stderr

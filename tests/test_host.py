@@ -18,8 +18,9 @@ from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.errors import ConfigError, HostError, StoreError, UsageError
 from datasync_core.model.runtime import RealRuntime
 from datasync_transports.memory import MemoryTransport
+from tests.sync.reading import Clock
 
-SOON = 10.0  # seconds; reached only where something is wrong
+SOON = 60.0  # seconds; reached only where something is wrong
 
 
 class Notes:
@@ -485,19 +486,27 @@ def with_settings(**host: Any) -> Settings:
     return Settings(HostSettings("edge", **host), {}, {}, Path.cwd())
 
 
+def hang(host: Host, clock: Clock) -> None:
+    """Let a minute pass for what runs, once the watchdog has seen it."""
+    while (seen := host.watchdog.seen) is None or seen[0] != host.running():
+        host.wait_changed(0.01)
+    clock.ahead += 60
+
+
 def test_G12_a_hook_that_hangs_is_named_while_it_hangs() -> None:
-    slow = Slow()
+    slow, clock = Slow(), Clock()
     hung = threading.Event()
-    host = Host("memory:", {"slow": slow}, settings=with_settings(hook_timeout=0.1))
+    host = Host("memory:", {"slow": slow}, settings=with_settings(hook_timeout=60.0), runtime=clock)
     host.watchdog.on_hang = lambda text: hung.set()
     with host:
         assert host.wait(SOON)
         host.publisher().put("a/1", "x")
         assert slow.inside.wait(SOON)
+        hang(host, clock)
         assert hung.wait(SOON)
         status = host.status()
         assert status["faults"][-1]["text"] == (
-            "slow: on_change hangs: it has not returned for 0.1 s (hook_timeout)"
+            "slow: on_change hangs: it has not returned for 60 s (hook_timeout)"
         )
         assert (status["hanging"]["plugin"], status["hanging"]["hook"]) == ("slow", "on_change")
         slow.go.set()
@@ -507,10 +516,11 @@ def test_G12_a_hook_that_hangs_is_named_while_it_hangs() -> None:
 
 @pytest.mark.parametrize("hook", ["on_resync", "on_change"])
 def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook: str) -> None:
-    hung, go = threading.Event(), threading.Event()
+    inside, hung, go, clock = threading.Event(), threading.Event(), threading.Event(), Clock()
 
     def decode(value: bytes) -> str:
         if value == b"slow":
+            inside.set()
             assert go.wait(SOON)
         return value.decode()
 
@@ -524,16 +534,18 @@ def test_G12_a_codec_that_hangs_is_named_as_a_hook_is(hook: str) -> None:
         if hook == "on_change":
             on_change = on_resync
 
-    host = Host("memory:", {"p": Decoding()}, settings=with_settings(hook_timeout=0.1))
+    host = Host("memory:", {"p": Decoding()}, settings=with_settings(hook_timeout=60.0), runtime=clock)
     host.watchdog.on_hang = lambda text: hung.set()
     with host:
         assert host.wait(SOON)
         host.publisher().put("a/1", "slow")
+        assert inside.wait(SOON)
+        hang(host, clock)
         assert hung.wait(SOON)
         said = host.status()["faults"][-1]["text"]
         go.set()
         assert host.wait(SOON)
-    assert said == "p: a codec hangs: it has not returned for 0.1 s (hook_timeout)"
+    assert said == "p: a codec hangs: it has not returned for 60 s (hook_timeout)"
 
 
 def test_what_a_plugin_reports_is_only_told_where_the_policy_is_to_ignore() -> None:

@@ -14,7 +14,7 @@ def test_it_greets_who_comes_and_says_goodbye_to_who_leaves(capsys: pytest.Captu
             Delete("hello/world"),
         ):
             host.publisher().commit([op])
-            assert host.wait(10)
+            assert host.wait(60)
     assert capsys.readouterr().out.splitlines() == [
         "hello, world: good morning",
         "hello, ada: good evening",

@@ -35,7 +35,7 @@ from tests.chaos.values import Layout
 from tests.chaos.world import Blow, Unreadable, World
 
 ROOT = Path(__file__).parents[2]
-QUIET = 40.0
+QUIET = 240.0
 """Seconds within which everything must be equal once the store serves and the plugins succeed."""
 GROWTH = 64 << 20
 """Bytes by which the process may grow between the first episodes and the last."""
@@ -130,8 +130,8 @@ class Chaos:
         self._size: tuple[int, int] | None = None
         self.figures = Figures()
 
-    def run(self, seconds: float) -> Figures:
-        """Play for so long. Raises `Wrong`."""
+    def run(self, seconds: float, enough: Callable[[Figures], bool] = lambda _: True) -> Figures:
+        """Play for so long, and until enough was done. Raises `Wrong`."""
         with ExitStack() as stack:
             stack.callback(self._end_writers)
             world = stack.enter_context(self._world)
@@ -144,7 +144,7 @@ class Chaos:
             try:
                 with self._host(mirrors) as host:
                     self._settle(host, mirrors)
-                    while time.monotonic() < self._began + seconds:
+                    while time.monotonic() < self._began + seconds or not enough(self.figures):
                         self._episode(mirrors)
                         self._settle(host, mirrors)
                         self._mend(host, mirrors)

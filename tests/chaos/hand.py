@@ -42,12 +42,20 @@ class Typist:
         self._failed = 0
 
     def fill(self) -> None:
-        """Write every group once."""
+        """Write every group; again where the store, on a busy machine, did not answer in time."""
         groups = range(len(self._layout.groups))
         for start in range(0, len(groups), 50):
             name = f"{self._name}.fill{start}"
             scope = dict.fromkeys(groups[start : start + 50], True)
-            self._hand.write(self._layout.transaction(name, scope), self._rng)
+            transaction = self._layout.transaction(name, scope)
+            for attempt in range(30):
+                try:
+                    self._hand.write(transaction, self._rng)
+                except Failed:
+                    if attempt == 29:
+                        raise
+                else:
+                    break
 
     def count(self) -> tuple[int, int]:
         """How many steps were done since this was asked last, and how many failed."""

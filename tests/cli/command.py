@@ -18,7 +18,7 @@ from typing import Any
 
 from datasync_core.plugins.discovery import GROUP_PLUGINS, discover
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 COMMAND = (sys.executable, "-m", "datasync_core")
 
 

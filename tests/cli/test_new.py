@@ -42,7 +42,7 @@ def run(place: Place, *command: str | Path, cwd: Path | None = None) -> subproce
         env=place.env,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,6 +50,7 @@ def run(place: Place, *command: str | Path, cwd: Path | None = None) -> subproce
 
 
 @pytest.mark.install
+@pytest.mark.timeout(900)  # four packages are installed, tested and checked
 def test_what_is_made_installs_and_passes_its_tests_mypy_and_ruff(place: Place, python: Path) -> None:
     place.install("greet", GREET)
     for name, command in PACKAGES.items():

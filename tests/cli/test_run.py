@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.command import COMMAND, GREET, HANG, Place, requiring
+from tests.cli.command import COMMAND, GREET, HANG, PATIENCE, Place, requiring
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def test_G12_a_signal_stops_in_reverse_order_after_the_running_hook(place: Place
     assert host.stdout is not None
     assert host.stdout.readline() == "begun\n"
     host.send_signal(signal.SIGTERM)
-    out, _ = host.communicate("go on\n", timeout=20)
+    out, _ = host.communicate("go on\n", timeout=PATIENCE)
     assert (host.returncode, out.splitlines()) == (0, ["stop b", "stop a"])
 
 
@@ -88,8 +88,10 @@ def test_two_signals_of_the_same_moment_are_one(place: Place) -> None:
     place.install("greet", GREET)
     host = place.start("run")
     host.until("in sync")
+    host.process.send_signal(signal.SIGSTOP)  # so that both are there when it goes on
+    host.process.send_signal(signal.SIGINT)
     host.process.send_signal(signal.SIGTERM)
-    assert host.end(signal.SIGTERM) == 0
+    assert host.end(signal.SIGCONT) == 0
     assert "on_stop" in host.lines
 
 
@@ -199,7 +201,7 @@ def test_log_lines_have_the_time_but_in_a_pipe(place: Place) -> None:
         assert host.stdout is not None
         said = host.stdout.readline()
         host.terminate()
-        host.communicate(timeout=20)
+        host.communicate(timeout=PATIENCE)
     assert said.endswith(b"CREATE ada hi\n")
     lines = (place.folder / "log").read_text().splitlines()
     assert host.returncode == 0

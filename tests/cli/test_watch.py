@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.command import COMMAND, Place
+from tests.cli.command import COMMAND, PATIENCE, Place
 
 pytestmark = pytest.mark.slow
 
@@ -86,5 +86,5 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(place: Place) -> None:
     watching.stdout.close()
     watching.stdout = None
     place.do("put", "a", "2", DB)
-    _, err = watching.communicate(timeout=20)
+    _, err = watching.communicate(timeout=PATIENCE)
     assert (watching.returncode, err) == (1, b"")

@@ -91,15 +91,15 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
         @hookimpl
         def on_change(self, event: Event) -> None:
             inside.set()
-            assert go.wait(20)
+            assert go.wait(240)
             self.seen = dict(event[self.watch])
 
     plugin = Hangs()
     with Host(store, {"p": plugin}) as host:
-        assert host.wait(10)
+        assert host.wait(60)
         writer = store.writer()
         writer.commit([Put("a/here", b"x"), Put("a/soon-gone", b"x")])
-        assert inside.wait(10)
+        assert inside.wait(60)
         for number in range(5000):
             writer.commit([Put(f"a/{number}", b"x")])
             writer.commit([Delete(f"a/{number}")])
@@ -107,13 +107,13 @@ def test_G9_keys_that_come_and_go_while_a_hook_hangs_do_not_fill_the_inbox() -> 
         writer.commit([Put("a/last", b"x")])
         main = host.inspect().stores["main"]
         waiter = threading.Event()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "a/last" not in main.staged_keys:
             assert time.monotonic() < deadline
             waiter.wait(0.01)
         assert main.staged_keys <= {"a/soon-gone", "a/last", "a/4999"}
         go.set()
-        assert host.wait(10)
+        assert host.wait(60)
     assert plugin.seen == {"here": "x", "last": "x"}
 
 
@@ -136,8 +136,8 @@ class Signals:
 
 
 def test_a_change_costs_no_more_where_many_keys_of_its_plugin_are_frozen() -> None:
-    few, many = (_seconds_a_change(frozen) for frozen in (20, 20_000))
-    assert many < 5 * few
+    few, many = (_seconds_a_change(frozen) for frozen in (20, 100_000))
+    assert many < 10 * few  # a look at each of them takes thirty times as long
 
 
 def _seconds_a_change(frozen: int) -> float:
@@ -148,11 +148,11 @@ def _seconds_a_change(frozen: int) -> float:
     writer.commit([Put("a/good", b"0")])
     best = 60.0
     with Host(stores=transport, plugins={"p": plugin}) as host:
-        host.wait(30)
+        host.wait(60)
         for number in range(50):
             plugin.arrived.clear()
             began = time.perf_counter()
             writer.commit([Put("a/good", b"%d" % (number + 1))])
-            assert plugin.arrived.wait(30)
+            assert plugin.arrived.wait(60)
             best = min(best, time.perf_counter() - began)
     return best

@@ -10,7 +10,7 @@ from datasync_core.testing import Harness
 from tests.dispatch.recording import Recording
 
 PATIENCE = Patience(first=1.0, most=8.0, resync_after=3, hold=15.0)
-SOON = 10.0
+SOON = 60.0
 
 
 def test_G7_plugins_whose_paths_overlap_have_a_previous_of_their_own() -> None:

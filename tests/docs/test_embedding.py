@@ -43,7 +43,7 @@ def test_the_workers_of_the_page_have_their_flags_after_a_fork(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=240,
     )
     assert (answer.returncode, answer.stdout.splitlines()) == (0, ["{'dark-mode': True}"] * 2), answer.stderr
 
@@ -86,7 +86,7 @@ def test_the_threads_are_those_of_the_table(snippet: Snippets, tmp_path: Path) -
     host = Host("memory:", {"flags": flags}, state_dir=tmp_path / "state")
     assert set(threading.enumerate()) == before
     with host:
-        assert host.wait(10)
+        assert host.wait(60)
         names = {thread.name for thread in set(threading.enumerate()) - before}
         assert names == {row[0].replace("STORE", "main") for row in rows(TEXT, "thread")}
     assert set(threading.enumerate()) == before
@@ -109,7 +109,7 @@ def test_nothing_else_of_the_process_is_touched(
 
     before = process()
     with Host("memory:", {"flags": flags}) as host:
-        assert host.wait(10)
+        assert host.wait(60)
         assert process() == before
         assert [plugin.name for plugin in host.plugins] == ["flags"]
     assert process() == before
@@ -122,12 +122,12 @@ def test_two_hosts_share_a_named_store_and_nothing_else(snippet: Snippets) -> No
         Host("memory:two-hosts", {"flags": one}) as first,
         Host("memory:two-hosts", {"flags": two}) as second,
     ):
-        assert second.wait(10)
+        assert second.wait(60)
         first.publisher().put("flags/x", b"true")
-        assert first.wait(10)
+        assert first.wait(60)
         assert one.current == {"x": True}
         second.publisher().put("flags/y", b"false")
-        assert second.wait(10)
+        assert second.wait(60)
         assert two.current == {"x": True, "y": False}
 
 

@@ -133,7 +133,6 @@ def test_the_unit_fits_the_exit_codes_and_the_timeouts() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)  # it starts some twenty processes, one after the other
 def test_the_shells_say_what_the_page_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages
 ) -> None:

@@ -80,7 +80,7 @@ def test_a_class_gets_its_configuration_converted(
     settings = settings_of("edge.toml", tmp_path)
     with Host("memory:", {"proxy": edge.Proxy}, settings=settings) as host:
         host.publisher().put("peers/a", "10.0.0.1")
-        assert host.wait(10)
+        assert host.wait(60)
     assert (tmp_path / "peers.txt").read_text() == "9090 a 10.0.0.1\n"
 
 
@@ -106,7 +106,7 @@ def test_two_instances_of_a_class_follow_two_stores(
         assert [plugin.name for plugin in host.plugins] == ["core", "edge"]
         host.publisher("inside").put("peers/a", "10.0.0.1")
         host.publisher("outside").put("peers/b", "10.0.0.2")
-        assert host.wait(10)
+        assert host.wait(60)
     assert (tmp_path / "core.txt").read_text() == "9090 a 10.0.0.1\n"
     assert (tmp_path / "edge.txt").read_text() == "8080 b 10.0.0.2\n"
 
@@ -418,7 +418,7 @@ def test_hooks_run_on_one_thread_and_an_event_kept_expires(
     on_resync.__module__ = routes.__name__
     monkeypatch.setattr(routes, "on_resync", on_resync)
     with Host("memory:", {"routes": routes}) as host:
-        assert host.wait(10)
+        assert host.wait(60)
     assert len(threads) == 1
     assert threading.main_thread() not in threads
     with pytest.raises(Exception, match="copy what you keep"):

@@ -72,7 +72,7 @@ def test_the_transport_of_the_page_is_found_by_its_scheme(site: Path) -> None:
     try:
         url = f"document:{site}/keys.json?encoding=latin-1&interval=0.1"
         with Host(url, {"reads": Reads()}) as host:
-            assert host.wait(10)
+            assert host.wait(60)
         assert seen == {"1": "grün"}
     finally:
         sys.modules.pop("document", None)

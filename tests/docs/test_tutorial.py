@@ -31,7 +31,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: Packages) 
     return folder
 
 
-@pytest.mark.timeout(120)  # it starts some thirty processes, one after the other
 def test_the_tutorial_does_what_it_says(folder: Path) -> None:
     shells = Shells(folder)
     try:

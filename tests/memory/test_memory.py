@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.property]
 
 def play(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.memory", "--here", "--short", *flags, name]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 
 
 @pytest.mark.parametrize("name", CASES)

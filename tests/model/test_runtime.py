@@ -11,7 +11,7 @@ import pytest
 
 from datasync_core.model.runtime import RealRuntime
 
-SOON = 10.0
+SOON = 60.0
 """Seconds within which what must happen has happened."""
 
 

@@ -19,7 +19,7 @@ from tests.cli.command import Place
 from tests.packages import Packages
 
 SAMPLE = Path(__file__).parents[2] / "sample_plugins" / "proxy"
-PATIENCE = 20.0
+PATIENCE = 60.0
 RECENT = 30  # so many answers in a row say who serves
 
 INSTANCE = """
@@ -176,13 +176,6 @@ def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"waited {PATIENCE} s until {what}"
         pause.wait(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:

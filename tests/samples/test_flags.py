@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
@@ -92,10 +91,9 @@ class Application:
             for connection in connections:
                 connection.close()
 
-    def says(self, *on: str) -> float:
-        """Wait until both workers say that these flags are on; the seconds that took."""
+    def says(self, *on: str) -> None:
+        """Wait until both workers say that these flags are on."""
         seen: dict[int, list[str]] = {}
-        began = time.monotonic()
 
         def both() -> bool:
             seen.update((answer["worker"], answer["on"]) for answer in self.ask())
@@ -103,7 +101,6 @@ class Application:
             return len(pids) == 2 and all(seen.get(pid) == list(on) for pid in pids)
 
         until(both, f"both workers say {on}")
-        return time.monotonic() - began
 
     def end(self, how: signal.Signals) -> tuple[int, str]:
         """Send the parent a signal; its exit code, and what all said until the last of them let go of the pipe."""
@@ -141,15 +138,13 @@ def flags(tmp_path: Path) -> Iterator[Flags]:
         yield Flags(Place(tmp_path, stack), stack)
 
 
-def test_both_workers_follow_the_store_within_a_second(flags: Flags) -> None:
+def test_both_workers_follow_the_store(flags: Flags) -> None:
     flags.put("dark", True)
     application = flags.start()
     application.says("dark")
-    took = []
     for on in (True, False, True):
         flags.put("beta", on)
-        took.append(application.says("beta", "dark") if on else application.says("dark"))
-    assert min(took) < 1  # the best of three, for a machine may be busy
+        application.says(*(["beta", "dark"] if on else ["dark"]))
     assert application.end(signal.SIGTERM) == (0, "")
 
 

@@ -23,7 +23,8 @@ from datasync_proxy.haproxy import Haproxy
 from datasync_core.testing import Harness
 from tests.cli.command import Place
 from tests.packages import Packages
-from tests.samples.proxies import SAMPLE, Proxies, free_port, until
+from tests.samples.proxies import SAMPLE, Proxies, until
+from tests.servers.server import free_port
 
 pytestmark = pytest.mark.server
 

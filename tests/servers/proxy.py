@@ -89,7 +89,7 @@ class Proxy:
         done = threading.Event()
         self._wanted.append((what, done))
         self._ringer.send(b"!")
-        assert done.wait(10), f"the proxy on port {self.port} does not answer"
+        assert done.wait(60), f"the proxy on port {self.port} does not answer"
 
     def _run(self) -> None:
         try:

@@ -69,7 +69,7 @@ class Redis(Server):
             "host": HOST,
             "port": self.port,
             "password": self.password,
-            "socket_timeout": 5.0,
+            "socket_timeout": 60.0,
             "retry": AT_ONCE,
             **options,
         }
@@ -112,7 +112,7 @@ class Redis(Server):
 
     def serves(self) -> bool:
         try:
-            with self.client(socket_timeout=1.0) as client:
+            with self.client(socket_timeout=10.0) as client:
                 status: dict[str, Any] = client.info()
         except RedisError:
             return False
@@ -134,7 +134,7 @@ class Redis(Server):
 
 
 class Sentinel(Server):
-    """One Sentinel that watches ``master`` under ``name``, and fails over half a second after it is gone."""
+    """One Sentinel that watches ``master`` under ``name``, and fails over two seconds after it is gone."""
 
     def __init__(
         self, folder: Path, master: Redis, *, name: str = "mymaster", password: str | None = None
@@ -152,7 +152,7 @@ class Sentinel(Server):
                 "host": HOST,
                 "port": self.port,
                 "password": self.password,
-                "socket_timeout": 5.0,
+                "socket_timeout": 60.0,
                 "retry": AT_ONCE,
                 **options,
             }
@@ -171,8 +171,8 @@ class Sentinel(Server):
                 f"port {self.port}",
                 f"dir {self.folder}",
                 f"sentinel monitor {self.name} {HOST} {self._master.port} 1",
-                f"sentinel down-after-milliseconds {self.name} 500",
-                f"sentinel failover-timeout {self.name} 3000",
+                f"sentinel down-after-milliseconds {self.name} 2000",
+                f"sentinel failover-timeout {self.name} 10000",
             ]
             if self._master.password is not None:
                 text.append(f"sentinel auth-pass {self.name} {self._master.password}")
@@ -183,7 +183,7 @@ class Sentinel(Server):
 
     def serves(self) -> bool:
         try:
-            with self.client(socket_timeout=1.0) as client:
+            with self.client(socket_timeout=10.0) as client:
                 return bool(client.info()["process_id"] == self.pid)
         except RedisError:
             return False

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a server has to begin, or to end by itself; they take far less."""
 
 HOST = "127.0.0.1"
@@ -77,7 +77,7 @@ class Server(ABC):
                 self.await_serving()
             except NotServing as error:
                 self.kill()
-                if again == 4 or not any(sign in str(error) for sign in ("in use", "BindException")):
+                if again == 4 or not is_taken(str(error)):
                     raise
                 self.move()
             except BaseException:
@@ -186,21 +186,33 @@ class Server(ABC):
         return f"<{type(self).__name__} at {HOST}:{self.port}, pid {self.pid}>"
 
 
+def is_taken(said: str) -> bool:
+    """Whether that is how a server says that somebody else has its port."""
+    return any(sign in said for sign in ("in use", "BindException"))
+
+
 def free_port() -> int:
     """A port that nobody has now, below those that systems give to connections: none takes it between two starts."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many of them, each another one."""
     draw = random.Random()  # one seed for all workers would give all of them the same ports
-    for _ in range(200):
-        port = draw.randrange(10_000, 32_000)
+    ports: list[int] = []
+    for port in draw.sample(range(10_000, 32_000), 200 + count):
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
             except OSError:
                 continue
-            return port
-    raise OSError("no port of 10000 to 31999 is free on 127.0.0.1")
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise OSError(f"no {count} ports of 10000 to 31999 are free on {HOST}")
 
 
-def ask(address: tuple[str, int], question: bytes, timeout: float = 1.0) -> bytes:
+def ask(address: tuple[str, int], question: bytes, timeout: float) -> bytes:
     """What a server that ends the connection afterwards answers to some bytes."""
     with socket.create_connection(address, timeout) as connection:
         connection.sendall(question)

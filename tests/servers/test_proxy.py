@@ -12,6 +12,9 @@ import pytest
 from tests.servers.proxy import Proxy
 from tests.servers.server import HOST, free_port
 
+SOON = 60.0
+"""Seconds within which what must happen has happened, on a machine that is busy."""
+
 
 class Echo:
     """A server that says what it hears, a thread for each connection."""
@@ -67,10 +70,10 @@ def proxy(echo: Echo) -> Iterator[Proxy]:
 
 
 def connect(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(proxy.address, 5)
+    return socket.create_connection(proxy.address, SOON)
 
 
-def say(client: socket.socket, text: bytes, timeout: float = 5) -> bytes:
+def say(client: socket.socket, text: bytes, timeout: float = SOON) -> bytes:
     client.settimeout(timeout)
     client.sendall(text)
     heard = b""
@@ -102,7 +105,7 @@ def test_what_one_side_ends_the_other_hears_the_end_of(proxy: Proxy, echo: Echo)
         assert client.recv(10) == b"hello"
         assert client.recv(10) == b""
     with echo.changed:
-        assert echo.changed.wait_for(lambda: echo.ended == ["end"], 5)
+        assert echo.changed.wait_for(lambda: echo.ended == ["end"], SOON)
 
 
 @pytest.mark.parametrize("how", ["reset", "end"])
@@ -117,7 +120,7 @@ def test_a_cut_resets_and_a_close_ends_both_sides(proxy: Proxy, echo: Echo, how:
             proxy.close()
             assert client.recv(10) == b""
     with echo.changed:
-        assert echo.changed.wait_for(lambda: echo.ended == [how], 5)
+        assert echo.changed.wait_for(lambda: echo.ended == [how], SOON)
     with connect(proxy) as client:
         assert say(client, b"again") == b"again"
 
@@ -132,7 +135,7 @@ def test_nothing_passes_a_stalled_proxy_until_it_flows(proxy: Proxy) -> None:
                     say(client, b"stalled", timeout=0.1)
             proxy.flow()
             for client in (old, fresh):
-                client.settimeout(5)
+                client.settimeout(SOON)
                 assert client.recv(100) == b"stalled"
 
 
@@ -142,10 +145,11 @@ def test_a_delay_is_kept_and_ends(proxy: Proxy) -> None:
         start = time.monotonic()
         assert say(client, b"slow") == b"slow"
         assert time.monotonic() - start >= 0.2
+        proxy.delay(2 * SOON)
         proxy.flow()
         start = time.monotonic()
         assert say(client, b"fast") == b"fast"
-        assert time.monotonic() - start < 0.2
+        assert time.monotonic() - start < SOON
 
 
 def test_refused_connections_leave_the_others_alone(proxy: Proxy) -> None:

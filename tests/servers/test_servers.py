@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from redis.exceptions import TimeoutError as Silent
 
 from tests.servers.certificates import Certificates
 from tests.servers.redis import Redis, Sentinel
-from tests.servers.server import NotServing, Server
+from tests.servers.server import HOST, PATIENCE, NotServing, Server
 from tests.servers.zookeeper import Ensemble, ZooKeeper, session_password, using
 
 pytestmark = pytest.mark.server
@@ -89,7 +90,7 @@ sys.stdin.read()
         pid = int(tests.stdout.readline())
         assert _exists(pid)
         tests.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while _exists(pid):
         assert time.monotonic() < deadline, f"the server {pid} outlives who started it"
 
@@ -171,6 +172,12 @@ def test_a_zookeeper_that_knows_no_persistent_watch_can_be_had(tmp_path: Path) -
         assert client.server_version() == (3, 5, 10)
 
 
+def test_an_ensemble_gives_up_ports_that_are_taken(tmp_path: Path) -> None:
+    ensemble = Ensemble(tmp_path / "a")
+    with socket.create_server((HOST, ensemble.servers[1].port)), ensemble:
+        assert sorted(server.mode for server in ensemble.servers) == ["follower", "follower", "leader"]
+
+
 def test_an_ensemble_goes_on_without_its_leader(tmp_path: Path) -> None:
     with Ensemble(tmp_path) as ensemble, ensemble.using() as client:
         client.create("/a", b"1")
@@ -182,9 +189,9 @@ def test_an_ensemble_goes_on_without_its_leader(tmp_path: Path) -> None:
 
 def _until(condition: Callable[[], bool], server: Server) -> None:
     """Ask until it is so; each question is a round trip, none more than the server can bear."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 2 * PATIENCE  # a Sentinel that was starved does nothing for half a minute
     while not condition():
-        assert time.monotonic() < deadline, f"not so after 20 s: {server}\n{server.said()}"
+        assert time.monotonic() < deadline, f"not so in time: {server}\n{server.said()}"
 
 
 def _exists(pid: int | None) -> bool:

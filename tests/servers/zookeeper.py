@@ -17,7 +17,7 @@ from kazoo.client import KazooClient
 from tests.servers.certificates import Certificates
 from tests.servers.maven import jars
 from tests.servers.programs import find_file, find_program
-from tests.servers.server import HOST, PATIENCE, Server, ask, free_port
+from tests.servers.server import HOST, PATIENCE, NotServing, Server, ask, free_port, free_ports, is_taken
 
 DEBIAN = ("zookeeper", "slf4j-simple", "netty-all", "netty-codec", "netty-resolver")
 """Of /usr/share/java: ZooKeeper's own jar names most of what it needs, but no logger, and not all that TLS takes."""
@@ -91,17 +91,20 @@ class ZooKeeper(Server):
         """A client of kazoo's, connected; it is stopped and closed at the end."""
         return using(self.hosts, **options)
 
-    def ask(self, word: str) -> str:
+    def ask(self, word: str, timeout: float = 20.0) -> str:
         """What it answers to one of the four letter words; ``""`` where it does not serve."""
         try:
-            return ask(self.address, word.encode()).decode(errors="replace")
+            return ask(self.address, word.encode(), timeout).decode(errors="replace")
         except OSError:
             return ""
 
     @property
     def mode(self) -> str:
         """``standalone``, ``leader`` or ``follower``; ``""`` while it does not serve."""
-        found = re.search(r"^Mode: (\w+)$", self.ask("srvr"), re.MULTILINE)
+        return self._mode(20.0)
+
+    def _mode(self, timeout: float) -> str:
+        found = re.search(r"^Mode: (\w+)$", self.ask("srvr", timeout), re.MULTILINE)
         return found[1] if found else ""
 
     def sessions(self) -> list[int]:
@@ -150,7 +153,8 @@ class ZooKeeper(Server):
 
     def serves(self) -> bool:
         # Another server may have the port, and this one may end in a moment: only this one has this folder.
-        return bool(self.mode) and f"dataDir={self.data}" in self.ask("conf")
+        # Asked again and again, so that one that says nothing need not be waited for.
+        return bool(self._mode(1.0)) and f"dataDir={self.data}" in self.ask("conf")
 
     def wipe(self) -> None:
         shutil.rmtree(self.data / "version-2", ignore_errors=True)
@@ -165,20 +169,29 @@ class Ensemble:
     """Three ZooKeepers that elect a leader. ``with`` starts and ends them."""
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._settings = dict(settings or {})
+        self.servers = self._made(0)
+
+    def _made(self, attempt: int) -> list[ZooKeeper]:
+        """Three servers with ports of their own; they are not started."""
+        ports = free_ports(9)
         peers = {
-            f"server.{number}": f"{HOST}:{free_port()}:{free_port()}:participant" for number in (1, 2, 3)
+            f"server.{number}": f"{HOST}:{ports.pop()}:{ports.pop()}:participant" for number in (1, 2, 3)
         }
         common = {
-            "initLimit": "10",
-            "syncLimit": "4",
+            "initLimit": "30",
+            "syncLimit": "8",
             "standaloneEnabled": "false",
             **peers,
-            **(settings or {}),
+            **self._settings,
         }
-        self.servers = [ZooKeeper(folder / str(number), settings=common) for number in (1, 2, 3)]
-        for number, server in enumerate(self.servers, 1):
+        servers = [ZooKeeper(self._folder / f"{attempt}.{number}", settings=common) for number in (1, 2, 3)]
+        for number, server in enumerate(servers, 1):
+            server.port = ports.pop()
             server.data.mkdir()
             (server.data / "myid").write_text(f"{number}\n")
+        return servers
 
     @property
     def hosts(self) -> str:
@@ -207,14 +220,22 @@ class Ensemble:
         raise TimeoutError(f"none of {self.servers} leads")
 
     def __enter__(self) -> Self:
-        try:
-            for server in self.servers:
-                server.spawn()
-            for server in self.servers:
-                server.await_serving()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        for attempt in range(1, 6):
+            try:
+                for server in self.servers:
+                    server.spawn()
+                for server in self.servers:
+                    server.await_serving()
+            except NotServing:
+                self.__exit__(None, None, None)
+                if attempt == 5 or not any(is_taken(server.said()) for server in self.servers):
+                    raise
+                self.servers = self._made(attempt)
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
+            else:
+                break
         return self
 
     def __exit__(

@@ -15,7 +15,7 @@ from datasync_core.sync.reflector import Reflector
 from datasync_core.sync.replica import Replica
 from datasync_core.sync.store import Store
 
-SOON = 15.0
+SOON = 60.0
 """Seconds within which what must happen has happened, on a machine that is busy."""
 
 

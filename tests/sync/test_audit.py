@@ -12,7 +12,7 @@ from datasync_core.model.entries import Batch, Entry
 from datasync_core.spec.transport import Subscription
 from datasync_transports.memory import MemoryTransport
 
-SOON = 10.0
+SOON = 60.0
 
 
 class Deaf(MemoryTransport):

@@ -10,7 +10,7 @@ from datasync_core.model.runtime import Doorbell, RealRuntime
 from datasync_core.sync.inbox import ABORT, AUDIT, BEGIN, COMPLETE, Changes, Chunk, Inbox, Segment
 from datasync_core.sync.replica import Replica
 
-SOON = 10.0
+SOON = 60.0
 
 
 @pytest.fixture

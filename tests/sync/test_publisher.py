@@ -21,7 +21,7 @@ from datasync_core.sync.publisher import StorePublisher
 from datasync_core.sync.store import Store
 from datasync_transports.memory import MemoryTransport
 
-SOON = 10.0
+SOON = 60.0
 
 
 class Opened(MemoryTransport):

@@ -28,8 +28,6 @@ from datasync_transports.memory import MemoryTransport
 from tests.sync.reading import SOON, Reading
 
 LOST, BACK = FaultKind.STORE_LOST, FaultKind.STORE_BACK
-AT_ONCE = 3.0
-"""Seconds that are less than any wait of a reflector in these tests, on a machine that is busy."""
 
 
 class Wrapped(Subscription):
@@ -404,10 +402,8 @@ def test_attempts_that_never_connected_do_not_count_as_healthy() -> None:
 
 
 def stops_at_once(reading: Reading) -> None:
-    began = time.monotonic()
     reading.reflector.stop()
-    assert reading.reflector.join(SOON)
-    assert time.monotonic() - began < AT_ONCE
+    assert reading.reflector.join(SOON), "its waits take ten times as long"
 
 
 def test_it_stops_at_once_while_it_backs_off() -> None:

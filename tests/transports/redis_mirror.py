@@ -10,14 +10,17 @@ from typing import Self
 from datasync_core.plugins.transports import make_transport
 from datasync_core.transport import Batch, Entry, StoreError, Url
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a change must be told; a sound transport uses none of them."""
 
 
 class Mirror:
-    """A copy that follows one subscription; owned by one thread. ``with`` closes it."""
+    """A copy that follows one subscription; owned by one thread. ``with`` closes it.
 
-    def __init__(self, url: str, paths: Sequence[str] = ("p/",), *, liveness: float = 10.0) -> None:
+    Nothing ends a wait for ``liveness`` seconds but what the server says, unless a test asks for less.
+    """
+
+    def __init__(self, url: str, paths: Sequence[str] = ("p/",), *, liveness: float = 600.0) -> None:
         self.transport = make_transport(Url.parse(url), {})
         self.transport.liveness = liveness
         self.subscription = self.transport.subscribe(paths)

@@ -70,7 +70,7 @@ def apply(held: Held, batch: Batch) -> None:
 
 
 def follow(
-    subscription: Subscription, held: Held, until: Callable[[], bool], seconds: float = 20.0
+    subscription: Subscription, held: Held, until: Callable[[], bool], seconds: float = 60.0
 ) -> list[Batch]:
     """Poll and apply until a condition holds; the batches that came."""
     batches: list[Batch] = []

@@ -33,6 +33,8 @@ def another(url: str, transport: Transport) -> Iterator[OutsideStore]:
 
 
 class TestMemory(TransportConformance):
+    patience = 60.0
+
     @pytest.fixture
     def outside(self) -> Iterator[OutsideStore]:
         url = f"memory:{uuid.uuid4().hex}"
@@ -41,6 +43,8 @@ class TestMemory(TransportConformance):
 
 @pytest.mark.slow
 class TestSqlite(TransportConformance):
+    patience = 60.0
+
     @pytest.fixture
     def outside(self, tmp_path: Path) -> Iterator[OutsideStore]:
         url = f"sqlite:{tmp_path}/test.db"

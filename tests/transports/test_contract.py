@@ -263,10 +263,10 @@ def test_wake_before_a_poll_ends_the_next_one_and_no_more(store: Store) -> None:
     subscription.wake()
     subscription.wake()
     began = time.monotonic()
-    assert subscription.poll(30.0) is None
-    assert time.monotonic() - began < 5
+    assert subscription.poll(120.0) is None
+    assert time.monotonic() - began < 60
     store.commit(Put("a", b""))
-    assert subscription.poll(30.0) is not None
+    assert subscription.poll(120.0) is not None
 
 
 def test_values_in_between_may_collapse_but_the_last_one_stays(store: Store) -> None:

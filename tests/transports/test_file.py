@@ -21,6 +21,8 @@ from datasync_transports.file import FileTransport
 from datasync_transports.file.mirror import Mirror
 from datasync_transports.file.tree import Directory, File, Paths
 
+SOON = 60.0
+"""Seconds within which what must happen has happened, on a machine that is busy."""
 Told = dict[str, bytes | str]  # key → value, or why there is none
 
 
@@ -52,9 +54,9 @@ class Follower:
         return batch
 
     def until(self, condition: Callable[[Told], object]) -> Told:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SOON
         while not condition(self.told):
-            assert time.monotonic() < deadline, f"not told within 20 s: {str(self.told)[:1000]}"
+            assert time.monotonic() < deadline, f"not told within {SOON} s: {str(self.told)[:1000]}"
             self.poll(0.2)
         return self.told
 
@@ -62,7 +64,7 @@ class Follower:
         """How it ends, with nothing told before."""
         told = len(self.batches)
         with pytest.raises(ConnectionLost) as lost:
-            self.subscription.poll(20.0)
+            self.subscription.poll(SOON)
         assert len(self.batches) == told
         return str(lost.value)
 
@@ -265,7 +267,7 @@ def test_a_checkout_of_a_thousand_files_is_one_or_few_batches(
 
     def git(*arguments: str) -> None:
         command = [program("git", "git"), "-C", str(root), *names, *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=50)
+        subprocess.run(command, check=True, capture_output=True, timeout=240)
 
     def commit(text: str) -> None:
         for number in range(1000):
@@ -374,10 +376,10 @@ def test_a_file_behind_a_link_to_elsewhere_is_followed(tmp_path: Path, root: Pat
     thread = threading.Timer(0.2, (tmp_path / "elsewhere").write_text, ("2",))  # while it waits
     began = time.monotonic()
     thread.start()
-    assert follower.poll(30.0) is not None
+    assert follower.poll(2 * SOON) is not None
     thread.join()
     assert follower.told == {"a": b"2"}
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SOON
 
 
 def test_a_name_that_is_no_text_is_an_error(root: Path, follow: Follow) -> None:
@@ -387,19 +389,19 @@ def test_a_name_that_is_no_text_is_an_error(root: Path, follow: Follow) -> None:
 
 def test_wake_and_close_end_a_wait_at_once(root: Path, follow: Follow) -> None:
     for name in ("wake", "close"):
-        follower = follow(interval=60.0)
+        follower = follow(interval=2 * SOON)
         follower.read()
         subscription = follower.subscription
         thread = threading.Timer(0.2, getattr(subscription, name))  # while it waits
         began = time.monotonic()
         thread.start()
         if name == "wake":
-            assert subscription.poll(30.0) is None
+            assert subscription.poll(2 * SOON) is None
         else:
             with pytest.raises(ConnectionLost, match="was closed"):
-                subscription.poll(30.0)
+                subscription.poll(2 * SOON)
         thread.join()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < SOON
 
 
 def test_a_wake_while_it_settles_loses_nothing(root: Path) -> None:
@@ -490,7 +492,7 @@ def test_what_is_unmounted_is_a_lost_connection(root: Path, program: Callable[[s
     command = [program("unshare", "util-linux"), "-m", sys.executable, "-c", MOUNTED, str(root)]
     if os.geteuid() != 0:
         command.insert(1, "-r")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.stdout.splitlines() == [
         "a sub/a",
         f"ConnectionLost: {root}/sub was unmounted or replaced",
@@ -517,7 +519,7 @@ def as_nobody(folder: Path, mend: Callable[[], object]) -> list[str]:
                 mend()
                 child.stdin.write("\n")
                 child.stdin.flush()
-        child.wait(30)
+        child.wait(SOON)
     return lines
 
 

@@ -54,6 +54,7 @@ class Folder:
 
 @pytest.mark.slow
 class TestFileWithEvents(TransportConformance):
+    patience = 60.0
     many = 10_000
 
     @pytest.fixture
@@ -63,6 +64,7 @@ class TestFileWithEvents(TransportConformance):
 
 @pytest.mark.slow
 class TestFileWithoutEvents(TransportConformance):
+    patience = 60.0
     many = 2_000
 
     @pytest.fixture

@@ -189,7 +189,7 @@ def in_child(root: Path, who: str, limit: int | None = None) -> str:
 
     command = [sys.executable, "-c", CHILD, str(root), who]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=50, check=True, preexec_fn=prepare
+        command, capture_output=True, text=True, timeout=240, check=True, preexec_fn=prepare
     ).stdout.strip()
 
 

@@ -99,9 +99,9 @@ def test_lose_ends_a_waiting_poll() -> None:
     began = time.monotonic()
     thread.start()
     with pytest.raises(ConnectionLost):
-        subscription.poll(30.0)
+        subscription.poll(120.0)
     thread.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_back_without_history_expires_every_cursor() -> None:

@@ -34,6 +34,8 @@ def outside_of(client: Any, url: str, **more: Callable[[], object]) -> OutsideSt
 
 
 class TestRedis(TransportConformance):
+    patience, liveness = 60.0, 4.0
+
     @pytest.fixture
     def outside(self, redis_server: Redis) -> Iterator[OutsideStore]:
         server = redis_server
@@ -50,6 +52,7 @@ class TestRedis(TransportConformance):
 
 
 class Few(TransportConformance):
+    patience, liveness = 60.0, 4.0
     many = 10_000
 
 

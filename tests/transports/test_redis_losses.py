@@ -55,17 +55,18 @@ def test_G3_a_killed_connection_is_lost(redis_server: Redis, client: Any) -> Non
 
 
 def test_G3_a_frozen_server_is_lost_within_liveness(tmp_path: Path) -> None:
-    with Redis(tmp_path) as server, Mirror(server.url, liveness=0.6) as copy:
+    liveness = 2.0
+    with Redis(tmp_path) as server, Mirror(server.url, liveness=liveness) as copy:
         copy.read()
         began = time.monotonic()
-        while time.monotonic() - began < 1.5:  # one that is merely silent is not
+        while time.monotonic() - began < 2.5 * liveness:  # one that is merely silent is not
             copy.poll()
         server.freeze()
         began = time.monotonic()
         error = copy.until_lost()
         assert type(error) is ConnectionLost
-        assert "has said nothing for 0.6 s, nor answered when it was asked" in str(error)
-        assert time.monotonic() - began < 2.0
+        assert "has said nothing for 2 s, nor answered when it was asked" in str(error)
+        assert time.monotonic() - began < 10 * liveness
         server.thaw()
 
 
@@ -95,9 +96,9 @@ def test_a_push_after_a_request_restarts_the_liveness_timeout(
 def test_a_reader_that_was_away_for_long_is_not_taken_for_a_dead_server(
     redis_server: Redis, client: Any
 ) -> None:
-    with Mirror(redis_server.url, liveness=0.2) as copy:
+    with Mirror(redis_server.url, liveness=2.0) as copy:
         copy.read()
-        threading.Event().wait(0.5)
+        threading.Event().wait(4.0)
         client.set("p/a", "1")
         copy.until(lambda: copy.values == {"p/a": b"1"})
 
@@ -206,7 +207,7 @@ def test_G3_after_a_failover_the_new_master_is_read_and_written(tmp_path: Path) 
     ):
         eventually(sentinel.knows_replica)
         url = f"redis://:sesame@127.0.0.1:{sentinel.port}/0?service=mymaster"
-        with Mirror(url, liveness=2.0) as copy:
+        with Mirror(url) as copy:
             writer = copy.transport.writer()
             writer.commit([Put("p/a", b"1")])
             copy.read()
@@ -229,20 +230,22 @@ def test_G3_a_demoted_master_is_lost_within_liveness(tmp_path: Path, busy: bool)
 
     REPLICAOF ends no connection, and a replica tells changes as well as a master.
     """
+    liveness = 2.0
     with (
         Redis(tmp_path / "a") as one,
         Redis(tmp_path / "b") as other,
         Sentinel(tmp_path / "s", one) as sentinel,
-        Mirror(f"redis://127.0.0.1:{sentinel.port}/0?service=mymaster", liveness=1.0) as copy,
+        Mirror(f"redis://127.0.0.1:{sentinel.port}/0?service=mymaster", liveness=liveness) as copy,
     ):
         copy.read()
-        goes_on(copy, one if busy else None, 1.5)  # a master is not lost, whether it says something or not
+        # A master is not lost, whether it says something or not.
+        goes_on(copy, one if busy else None, 1.5 * liveness)
         sentinel.freeze()
         one.call("REPLICAOF", "127.0.0.1", other.port)
         began = time.monotonic()
         with pytest.raises(ConnectionLost, match="is no master any more; the Sentinels are asked for it"):
             goes_on(copy, other if busy else None, PATIENCE)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 10 * liveness
         sentinel.thaw()
         again = copy.transport.subscribe(["p/"])
         with pytest.raises(ConnectionLost, match="name a server that is no master now"):

@@ -68,7 +68,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 def read(url: str, path: str) -> None:
     """Read everything under a path."""
     transport = make_transport(Url.parse(url), {})
-    transport.liveness = 1.0
+    transport.liveness = 10.0
     subscription = transport.subscribe([path])
     try:
         list(subscription.snapshot())
@@ -302,7 +302,7 @@ def speaker(answer: bytes) -> Iterator[str]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             while connection.recv(65536):
                 connection.sendall(answer)
 
@@ -338,7 +338,7 @@ def test_a_proxy_that_hangs_up_on_HELLO_is_asked_about() -> None:
         while True:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 if ended.is_set():
                     return
                 connection.recv(65536)

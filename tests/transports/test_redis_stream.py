@@ -134,8 +134,9 @@ def test_the_first_hash_of_a_store_of_strings_is_read_as_one(client: Any, mirror
 
 
 def test_keys_that_change_their_type_without_a_pause_keep_nothing_back(
-    redis_server: Redis, client: Any, mirror: Made
+    redis_server: Redis, client: Any, mirror: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("datasync_transports.redis.settling.PATIENCE", 4 * PATIENCE)
     flip = """for i = 1, 200 do
         local key = 'p/' .. i
         redis.call('DEL', key)
@@ -164,7 +165,7 @@ def test_keys_that_change_their_type_without_a_pause_keep_nothing_back(
             client.set("p/other", number)
             copy.until(lambda: copy.values.get("p/other") == b"%d" % number)  # noqa: B023 - it is asked at once
             assert len(copy.values) == 201
-        assert time.monotonic() - began < 2.5  # it takes 0.4
+        assert time.monotonic() - began < PATIENCE, "they were kept back for as long as they may be"
     finally:
         ended.set()
         for thread in threads:
@@ -246,11 +247,15 @@ def test_flushes_without_end_do_not_keep_changes_back(redis_server: Redis, clien
         thread.join()
 
 
-def test_a_snapshot_is_one_state_while_another_database_is_flushed(redis_server: Redis, client: Any) -> None:
+def test_a_snapshot_is_one_state_while_another_database_is_flushed(
+    redis_server: Redis, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Gives one state, and nothing to read again afterwards.
 
     Read again until no flush came in between, for a second; what goes out sooner may divide a transaction.
     """
+    for module in ("settling", "subscription"):  # a busy machine takes longer
+        monkeypatch.setattr(f"datasync_transports.redis.{module}.PATIENCE", PATIENCE)
     client.mset({f"p/{number}": "1" for number in range(5000)})
     with redis_server.client(db=1) as other, Mirror(redis_server.url) as copy:
         began = time.monotonic()
@@ -297,7 +302,8 @@ def test_a_transaction_is_whole_whatever_else_is_written(
     paths: tuple[str, ...],
 ) -> None:
     """Each writes a counter with new keys and takes old ones away; another one writes single keys without a pause."""
-    monkeypatch.setattr("datasync_transports.redis.settling.PATIENCE", 20.0)  # a busy machine takes longer
+    # A busy machine takes longer.
+    monkeypatch.setattr("datasync_transports.redis.settling.PATIENCE", PATIENCE)
     copy = mirror(*paths)
     ended = threading.Event()
     last: dict[str, int] = {}
@@ -413,7 +419,7 @@ def test_a_change_behind_ten_thousand_that_concern_nobody_is_told_at_once(client
     began = time.monotonic()
     while copy.values != {"p/x": b"1"}:
         copy.poll(PATIENCE)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < PATIENCE / 2, "no poll waited for more"
 
 
 def test_a_thousand_paths_are_tracked_as_one(client: Any, mirror: Made) -> None:
@@ -476,7 +482,7 @@ def test_a_push_under_TLS_is_told_at_once(
             began = time.monotonic()
             while set(copy.values.values()) != {b"%d" % number} or len(copy.values) < 200:
                 assert copy.poll(PATIENCE) is not None
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < PATIENCE / 2, "no poll waited for more"
 
 
 def parser_of(name: str) -> Any:
@@ -517,8 +523,6 @@ def test_large_values_are_read_a_few_at_a_time(client: Any, mirror: Made) -> Non
     client.set("p/1", value + b"y")
     copy.until(lambda: len(copy.values["p/1"]) == 4_000_001)
     read = client.info("commandstats")["cmdstat_mget"]["calls"]
-    began = time.monotonic()
     again = mirror()
     assert len(again.values) == 40
     assert read >= 3
-    assert time.monotonic() - began < 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import threading
@@ -15,25 +14,26 @@ from pathlib import Path
 
 import pytest
 
-from datasync_core.transport import Delete, Put, Url
+from datasync_core.transport import Delete, Entry, Put, Url
 from datasync_transports.sqlite import SqliteTransport
-from tests.transports.stores import Held, Store, apply, drain, follow, read, values
+from tests.transports.stores import Store, apply, drain, follow, read, values
 
 pytestmark = pytest.mark.slow
 
 CHILD = """
-import sys, time
+import sys
 from datasync_core.transport import Conflict, Put, Url
 from datasync_transports.sqlite import SqliteTransport
 
 transport = SqliteTransport(Url.parse("sqlite:" + sys.argv[1]))
 writer = transport.writer()
 """
-LATENCY = (
+ANSWER = (
     CHILD
     + """
-for line in sys.stdin:
-    writer.commit([Put("t", str(time.monotonic()).encode())])
+for number, line in enumerate(sys.stdin):
+    writer.commit([Put("t", str(number).encode())])
+    print("done", flush=True)
 """
 )
 FLOOD = (
@@ -107,17 +107,39 @@ def hear(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_commit_reaches_a_poll_of_another_process_in_milliseconds(sqlite: Store, file: Path) -> None:
+class Rests:
+    """In place of the bell that a poll waits for between two looks: another process commits meanwhile."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.waits: list[float] = []
+        self._process = process
+
+    def wait(self, timeout: float) -> None:
+        self.waits.append(timeout)
+        say(self._process)
+        assert hear(self._process) == "done"
+
+    def clear(self) -> None:
+        """Nobody rings."""
+
+    set = clear
+
+
+def test_a_poll_looks_each_hundredth_of_a_second_for_commits_of_another_process(
+    sqlite: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts looks, not time: the first one after a commit finds it."""
     subscription = sqlite.subscribe("")
     read(subscription)
-    delays = []
-    with child(LATENCY, file) as process:
-        for _ in range(21):
-            say(process)
-            held: Held = {}
-            follow(subscription, held, lambda h=held: bool(h))  # type: ignore[misc]
-            delays.append(time.monotonic() - float(held["t"][0]))
-    assert statistics.median(delays) < 0.1, delays
+    with child(ANSWER, file) as process:
+        rests = Rests(process)
+        monkeypatch.setattr(subscription, "_bell", rests)
+        for number in range(21):
+            batch = subscription.poll(120.0)
+            assert batch is not None
+            assert list(batch.changes) == [Entry("t", b"%d" % number, number + 1)]
+            assert len(rests.waits) == number + 1
+    assert max(rests.waits) <= 0.01
 
 
 def test_G1_a_killed_writer_leaves_whole_transactions_and_no_lock(sqlite: Store, file: Path) -> None:
@@ -135,9 +157,7 @@ def test_G1_a_killed_writer_leaves_whole_transactions_and_no_lock(sqlite: Store,
         state = {value for key, value in held.items() if key.startswith("k")}
         assert len(state) == 1, "half of a transaction stayed"
         assert int(state.pop()[0]) >= int(acknowledged), "an acknowledged write was lost"
-        began = time.monotonic()
-        sqlite.commit(*(Delete(f"k{k}") for k in range(20)))
-        assert time.monotonic() - began < 2, "a lock was left"
+        sqlite.commit(*(Delete(f"k{k}") for k in range(20)))  # raises ConnectionLost if a lock was left
         with closing(sqlite3.connect(file)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -146,7 +166,7 @@ def test_of_several_processes_that_compare_and_set_each_counts_once(sqlite: Stor
     with child(COUNT, file) as one, child(COUNT, file) as two, child(COUNT, file) as three:
         for process in (one, two, three):
             say(process)
-        assert [process.wait(40) for process in (one, two, three)] == [0, 0, 0]
+        assert [process.wait(240) for process in (one, two, three)] == [0, 0, 0]
     assert values(read(sqlite.subscribe(""))) == {"n": b"150"}
 
 
@@ -156,7 +176,7 @@ def test_processes_that_make_the_file_at_once_make_one(sqlite: Store, file: Path
         for process in together:
             say(process)
         assert sorted(hear(process) for process in together) == ["1", "2", "3"]
-        assert [process.wait(20) for process in together] == [0, 0, 0]
+        assert [process.wait(60) for process in together] == [0, 0, 0]
     assert set(read(sqlite.subscribe(""))) == {"made/1", "made/2", "made/3"}
 
 
@@ -184,6 +204,7 @@ def test_a_sweep_waits_for_no_lock_and_comes_after_it(sqlite: Store, file: Path)
     now = time.time()
     transport = sqlite.transport()
     transport.clock = lambda: now  # type: ignore[attr-defined]
+    transport.liveness = 120.0  # a lock is waited for so long
     writer = transport.writer()
     writer.commit([Put("a", b"1", ttl=10.0)])
     subscription, reader = transport.subscribe([""]), transport.subscribe([""])
@@ -195,7 +216,7 @@ def test_a_sweep_waits_for_no_lock_and_comes_after_it(sqlite: Store, file: Path)
         began = time.monotonic()
         assert subscription.poll(0.2) is None
         assert read(reader) == {}, "what has expired is not shown"
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 60
         process.kill()
         process.wait()
     now += 1.0
@@ -209,7 +230,7 @@ def test_several_who_make_the_file_at_one_moment_wait_for_each_other(tmp_path: P
     failed: list[Exception] = []
 
     def write(transport: SqliteTransport, together: threading.Barrier) -> None:
-        together.wait(10)
+        together.wait(60)
         writer = transport.writer()
         try:
             writer.commit([Put("a", b"1")])
@@ -225,5 +246,5 @@ def test_several_who_make_the_file_at_one_moment_wait_for_each_other(tmp_path: P
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert failed == []

@@ -57,7 +57,7 @@ def run(command: list[str], file: Path, what: str, *nobody: str) -> list[str]:
         [*command, sys.executable, "-c", CHILD, str(file), what, *nobody],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,9 @@ from tests.servers.zookeeper import ZooKeeper
 
 pytestmark = pytest.mark.server
 
-SILENT = 1.0
+SOON = 60.0
+"""Seconds within which what must happen has happened, on a machine that is busy."""
+SILENT = 2.0
 """The liveness of what is tried: who says nothing is waited for so long, and then asked who it is."""
 
 
@@ -81,6 +83,12 @@ def greet(listener: socket.socket, stack: ExitStack) -> None:
         connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Wait longer for the answer of who answers: the machine may be busy."""
+    if name != "mute":
+        monkeypatch.setattr(sys.modules[stranger.__module__], "_PATIENCE", SOON / 2)
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [
@@ -93,7 +101,10 @@ def greet(listener: socket.socket, stack: ExitStack) -> None:
         ("mute", None),
     ],
 )
-def test_who_answers_can_be_told(ports: dict[str, int], name: str, found: str | None) -> None:
+def test_who_answers_can_be_told(
+    ports: dict[str, int], name: str, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_patient(monkeypatch, name)
     assert stranger("127.0.0.1", ports[name]) == found
 
 
@@ -118,20 +129,21 @@ def test_nobody_is_no_stranger() -> None:
         ("zookeeper://{}", "redis tls", "{} speaks TLS: add tls=true", False),
         ("zookeeper://{}", "web", "{} is no ZooKeeper: what is there speaks HTTP", True),
         ("zookeeper://{}", "shell", "{} is no ZooKeeper: what is there speaks 'SSH-2.0-OpenSSH_9.2'", False),
-        ("zookeeper://{}", "mute", "does not answer within 1 s", True),
+        ("zookeeper://{}", "mute", "does not answer within 2 s", True),
     ],
 )
 def test_who_is_not_the_store_is_told(
-    ports: dict[str, int], url: str, name: str, said: str, silent: bool
+    ports: dict[str, int], url: str, name: str, said: str, silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_patient(monkeypatch, name)
     place = f"127.0.0.1:{ports[name]}"
     transport = make_transport(Url.parse(url.format(place)), {})
-    transport.liveness = SILENT if silent else 30.0
+    transport.liveness = SILENT if silent else 2 * SOON
     subscription = transport.subscribe(["a/"])
     began = time.monotonic()
     with pytest.raises(StoreError) as raised:
         list(subscription.snapshot())
-    assert time.monotonic() - began < SILENT + 5.0
+    assert time.monotonic() - began < SOON
     assert said.format(place) in str(raised.value)
     subscription.close()
     transport.close()

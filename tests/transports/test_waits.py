@@ -15,7 +15,7 @@ from datasync_core.transport import Delete, Put, Transport, Url
 from tests.servers.zookeeper import ZooKeeper
 from tests.transports.zookeepers import Zoo
 
-SOON = 20.0
+SOON = 60.0
 """Seconds; a wait that only a beat ends takes a third of a store's `liveness`."""
 
 

@@ -37,10 +37,12 @@ def outside_store(server: ZooKeeper, root: str) -> Iterator[OutsideStore]:
 
 
 class Zookeeper(TransportConformance):
+    patience, liveness = 60.0, 4.0
     largest = 1_000_000  # jute.maxbuffer, less what goes around it
     unwritable = "🎈\x01\ue000"
 
 
+@pytest.mark.timeout(900)  # a hundred thousand nodes take most of a minute
 class TestZookeeper(Zookeeper):
     @pytest.fixture
     def outside(self, zookeeper_server: ZooKeeper) -> Iterator[OutsideStore]:

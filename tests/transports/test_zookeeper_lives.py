@@ -22,7 +22,7 @@ from tests.transports.zookeepers import LIVENESS, Zoo
 pytestmark = pytest.mark.server
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not so within {seconds} s"

@@ -16,7 +16,7 @@ from datasync_transports.zookeeper import ZookeeperTransport
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import Ensemble, ZooKeeper
 from tests.transports.stores import Held, apply, follow, read, values
-from tests.transports.zookeepers import LIVENESS, Outside, Zoo, until_lost
+from tests.transports.zookeepers import Outside, Zoo, until_lost
 
 pytestmark = pytest.mark.server
 
@@ -27,32 +27,41 @@ def proxy(zookeeper_server: ZooKeeper) -> Iterator[Proxy]:
         yield proxy
 
 
-def read_through(zoo: Zoo, proxy: Proxy) -> Subscription:
-    subscription = zoo.through(proxy.port).subscribe([""])
+def read_through(zoo: Zoo, proxy: Proxy, liveness: float) -> Subscription:
+    transport = zoo.through(proxy.port)
+    transport.liveness = liveness
+    subscription = transport.subscribe([""])
     read(subscription)
     return subscription
 
 
 @pytest.mark.parametrize(
-    ("loss", "said"),
+    ("loss", "said", "liveness", "most"),
     [
-        (Proxy.cut, "the connection was lost"),
-        (Proxy.close, "the connection was lost"),
-        (Proxy.stall, r" does not answer within [12](\.\d)? s"),
+        (Proxy.cut, "the connection was lost", 120.0, 60.0),
+        (Proxy.close, "the connection was lost", 120.0, 60.0),
+        (Proxy.stall, r" does not answer within [1-4](\.\d)? s", 4.0, 40.0),
     ],
 )
 def test_G3_a_lost_connection_is_told_within_liveness_and_stays_lost(
-    zoo: Zoo, proxy: Proxy, loss: Callable[[Proxy], None], said: str, caplog: pytest.LogCaptureFixture
+    zoo: Zoo,
+    proxy: Proxy,
+    loss: Callable[[Proxy], None],
+    said: str,
+    liveness: float,
+    most: float,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A connection that ends is told at once, long before ``liveness``; one that says nothing when that is over."""
     zoo.outside.put("a", b"1")
-    subscription = read_through(zoo, proxy)
+    subscription = read_through(zoo, proxy, liveness)
     caplog.set_level(logging.WARNING)
     loss(proxy)
     began = time.monotonic()
     error = until_lost(subscription)
     assert isinstance(error, ConnectionLost)
     assert re.search(rf"{said}$", str(error)), error
-    assert time.monotonic() - began < LIVENESS + 1
+    assert time.monotonic() - began < most
     proxy.flow()
     zoo.outside.put("a", b"2")
     assert str(until_lost(subscription, 1.0)) == str(error)
@@ -68,13 +77,16 @@ def read_through_anew(zoo: Zoo, proxy: Proxy) -> Subscription:
 
 
 def test_G3_a_silent_store_is_asked_and_a_quiet_one_is_not_lost(zoo: Zoo) -> None:
-    subscription = zoo.subscribe("")
+    transport, liveness = zoo.transport(), 3.0
+    transport.liveness = liveness
+    subscription = transport.subscribe([""])
     read(subscription)
     began = time.monotonic()
-    while (left := began + 2 * LIVENESS - time.monotonic()) > 0:
+    while (left := began + 2 * liveness - time.monotonic()) > 0:
         assert subscription.poll(left) is None
     zoo.outside.put("a", b"1")
-    assert subscription.poll(5.0) is not None
+    assert subscription.poll(60.0) is not None
+    subscription.close()
 
 
 def test_G3_an_expired_session_is_a_lost_connection(zoo: Zoo, zookeeper_server: ZooKeeper) -> None:
@@ -146,7 +158,7 @@ def test_G1_an_ensemble_that_loses_its_leader_is_followed(tmp_path: Path) -> Non
             for i in range(200):
                 outside.put(f"k/{i}", b"1")
         transport = ZookeeperTransport(Url.parse(f"{ensemble.url}/apps"))
-        transport.liveness = 3.0
+        transport.liveness = 10.0
         followers = [transport.subscribe([""]) for _ in range(4)]
         held = [read(one) for one in followers]
         assert all(len(one) == 200 for one in held)
@@ -160,7 +172,7 @@ def test_G1_an_ensemble_that_loses_its_leader_is_followed(tmp_path: Path) -> Non
 
 def written_at_last(transport: Transport, key: str, value: bytes) -> int:
     """Write as often as it takes; the revision."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     writer = transport.writer()
     while True:
         try:
@@ -173,7 +185,7 @@ def written_at_last(transport: Transport, key: str, value: bytes) -> int:
 
 def goes_on(transport: Transport, subscription: Subscription, held: Held, until: Callable[[], bool]) -> None:
     """Poll as the host does: after a loss a new snapshot, which may need some attempts."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     current: Subscription | None = subscription
     while not until():
         assert time.monotonic() < deadline
@@ -205,7 +217,7 @@ def test_G3_a_follower_without_quorum_is_lost_and_no_write_is(tmp_path: Path) ->
             for i in range(200):
                 outside.put(f"k/{i}", b"1")
         transport, aside = (ZookeeperTransport(Url.parse(f"{one.url}/apps")) for one in (mine, leader))
-        transport.liveness = aside.liveness = 3.0
+        transport.liveness = aside.liveness = 6.0
         subscription = transport.subscribe([""])
         held = read(subscription)
         assert len(held) == 200

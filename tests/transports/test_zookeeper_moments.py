@@ -21,7 +21,7 @@ PAIRS, NOISE = 5, 400
 SECONDS, BATCHES, PATIENCE = (
     2.0,
     6,
-    20.0,
+    120.0,
 )  # as long and as many at least; seconds that they may take on a busy machine
 
 

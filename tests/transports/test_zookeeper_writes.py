@@ -36,7 +36,7 @@ def nodes(zoo: Zoo, path: str = "") -> dict[str, bytes]:
     return found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not so within {seconds} s"

@@ -62,7 +62,7 @@ def test_the_application_answers_with_what_is_on() -> None:
     flags = Flags()
     with Host(stores="memory:", plugins={"flags": flags}) as host:
         host.publisher().commit([Put(f"flags/{name}", b'{"on": true}') for name in ("b", "a")])
-        assert host.wait(10)
+        assert host.wait(60)
         code, body = ask(flags, host, "/")
         assert (code, body["on"]) == ("200 OK", ["a", "b"])
         code, body = ask(flags, host, "/healthz")
