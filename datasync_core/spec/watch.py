@@ -35,8 +35,10 @@ class Watch(Generic[T]):
     @overload
     def __init__(self, path: str, type: TypeForm[T], *, store: str = "main") -> None: ...
     @overload
+    def __init__(self, path: str, *, codec: Callable[[bytes], T], store: str = "main") -> None: ...
+    @overload
     def __init__(
-        self, path: str, type: TypeForm[T] | None = None, *, codec: Callable[[bytes], T], store: str = "main"
+        self, path: str, type: TypeForm[T], *, codec: Callable[[bytes], T], store: str = "main"
     ) -> None: ...
     def __init__(
         self, path: str, type: Any = Any, *, codec: Callable[[bytes], Any] | None = None, store: str = "main"
