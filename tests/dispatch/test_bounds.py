@@ -14,7 +14,7 @@ from datasync_core.testing import Harness
 from datasync_transports.memory import MemoryTransport
 from tests.dispatch.recording import Recording
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.property]
 
 
 def exceptions(harness: Harness, plugin: str) -> int:

@@ -365,6 +365,7 @@ def chunks(count: int, *, later: bool = False) -> Iterator[list[Entry]]:
         yield made
 
 
+@pytest.mark.property
 @pytest.mark.slow
 def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
     count = 100_000
@@ -390,6 +391,7 @@ def test_W7_a_snapshot_needs_memory_for_what_differs_alone() -> None:
     assert peak <= 1.1 * held_before
 
 
+@pytest.mark.property
 @pytest.mark.slow
 def test_W8_a_replica_is_no_larger_than_a_plain_dict() -> None:
     def measured(build: Callable[[], Sized]) -> int:

@@ -12,6 +12,7 @@ from datasync_core.testing import OutsideStore, TransportConformance
 from datasync_core.transport import Delete, Put, Transport, Url
 from datasync_transports.memory import MemoryTransport
 from datasync_transports.sqlite import SqliteTransport
+from tests.transports.many import MANY
 
 
 def another(url: str, transport: Transport) -> Iterator[OutsideStore]:
@@ -34,6 +35,7 @@ def another(url: str, transport: Transport) -> Iterator[OutsideStore]:
 
 class TestMemory(TransportConformance):
     patience = 60.0
+    many = MANY
 
     @pytest.fixture
     def outside(self) -> Iterator[OutsideStore]:
@@ -44,6 +46,7 @@ class TestMemory(TransportConformance):
 @pytest.mark.slow
 class TestSqlite(TransportConformance):
     patience = 60.0
+    many = MANY
 
     @pytest.fixture
     def outside(self, tmp_path: Path) -> Iterator[OutsideStore]:

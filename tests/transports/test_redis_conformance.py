@@ -11,6 +11,7 @@ from datasync_core.testing import OutsideStore, TransportConformance
 from tests.servers.certificates import Certificates
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
+from tests.transports.many import MANY
 
 pytestmark = pytest.mark.server
 
@@ -34,6 +35,8 @@ def outside_of(client: Any, url: str, **more: Callable[[], object]) -> OutsideSt
 
 
 class TestRedis(TransportConformance):
+    many = MANY
+
     patience, liveness = 60.0, 4.0
 
     @pytest.fixture

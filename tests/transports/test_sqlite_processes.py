@@ -125,7 +125,7 @@ class Rests:
     set = clear
 
 
-def test_a_poll_looks_each_hundredth_of_a_second_for_commits_of_another_process(
+def test_a_poll_looks_for_commits_of_others_each_hundredth_second(
     sqlite: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counts looks, not time: the first one after a commit finds it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from datasync_core.testing import OutsideStore, TransportConformance
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
+from tests.transports.many import MANY
 from tests.transports.zookeepers import Outside
 
 pytestmark = pytest.mark.server
@@ -45,8 +45,7 @@ class Zookeeper(TransportConformance):
 
 @pytest.mark.timeout(900)  # a hundred thousand nodes take most of a minute
 class TestZookeeper(Zookeeper):
-    # To write a hundred thousand nodes takes half a minute: the newest Python does it, and the oldest need not.
-    many = 100_000 if sys.version_info >= (3, 13) else 5_000
+    many = MANY
 
     @pytest.fixture
     def outside(self, zookeeper_server: ZooKeeper) -> Iterator[OutsideStore]:
