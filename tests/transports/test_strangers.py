@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import select
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -177,3 +181,35 @@ def test_check_tells_who_does_not_speak_TLS(
         check=False,
     )
     assert said.format(place) in answer.stdout
+
+
+def test_a_peer_that_resets_each_connection_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection is reset before anything is sent."""
+    connect = socket.create_connection
+
+    def connect_and_wait(address: tuple[str, int], timeout: float) -> socket.socket:
+        connection = connect(address, timeout)
+        assert select.select([connection], [], [], SOON)[0], "the reset arrives"
+        return connection
+
+    monkeypatch.setattr(socket, "create_connection", connect_and_wait)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        opened = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            assert stranger("127.0.0.1", listener.getsockname()[1]) is None
+        gc.collect()  # what was left open would be told as an unraisable warning, and fail this test
+        assert len(os.listdir("/proc/self/fd")) == opened
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
