@@ -12,7 +12,7 @@ from tests.chaos.worlds import world
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.property]
 
-SECONDS = 20.0
+SECONDS = 10.0
 
 
 @pytest.mark.timeout(600)

@@ -15,9 +15,17 @@ import pytest
 
 from datasync_core.transport import Put, Url
 from datasync_transports.sqlite import SqliteTransport
-from tests.cli.command import COMMAND, GREET, PATIENCE, Answer, Place, requiring
+from tests.cli.command import COMMAND, GREET, PATIENCE, Answer, Place, requiring, unmeasured
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def place(place: Place) -> Place:
+    """Its many processes are not measured for coverage: other tests reach the same code."""
+    place.env = unmeasured(place.env)
+    return place
+
 
 TOML = '[stores]\nmain = "sqlite:data.db"\n'
 KEPT = '{"key": "hello/kept", "text": "still here"}\n'
