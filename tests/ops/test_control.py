@@ -8,6 +8,9 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -355,3 +358,50 @@ def test_a_host_whose_lock_another_one_took_is_stopped(
         assert "a host named edge runs already" in str(host.crashed())
         assert host.stop(SOON)
         assert (tmp_path / "control").is_socket()
+
+
+@pytest.mark.slow
+def test_a_host_without_descriptors_waits_instead_of_spinning(tmp_path: Path) -> None:
+    """It says so once, and answers as soon as there is one again."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import logging, os, resource, socket, time
+            from datasync_core import Host
+
+            logging.basicConfig(format="%(message)s")
+            with Host("memory:", {}, name="edge", state_dir="state"):
+                client = socket.socket(socket.AF_UNIX)
+                before = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+                taken = []
+                try:
+                    while True:
+                        taken.append(os.dup(0))
+                except OSError:
+                    pass
+                client.settimeout(3.5)
+                client.connect("state/control")
+                began = time.process_time()
+                try:
+                    client.recv(1)
+                except TimeoutError:
+                    print("used", time.process_time() - began < 1, flush=True)
+                os.close(taken.pop())
+                client.settimeout(60)
+                client.sendall(b'{"command": "status"}\\n')
+                print("answered", client.recv(8), flush=True)
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["used True", "answered b'{\"result'"], done
+    assert done.stderr.count("are not answered for now: Too many open files") == 1
