@@ -16,7 +16,6 @@ from datasync_core.config.settings import HostSettings, PluginSettings, Settings
 from datasync_core.config.urls import store_settings
 from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.contexts import make_context
-from datasync_core.dispatch.counts import Counts
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.dispatch.states import PluginState
 from datasync_core.dispatch.watchdog import Watchdog
@@ -92,10 +91,10 @@ class Host:
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
         self.watchdog = Watchdog(self._dispatcher, self._runtime, self.settings.host.hook_timeout)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
-        self._counts = None if self._state is None else Counts(self._state.folder / "counts.json")
-        self._control = (
-            None if self._state is None else ControlSocket(self._state.folder, self, self._runtime)
-        )
+        self._counts = None if self._state is None else self._state.counts()
+        self._control = None
+        if self._state is not None:
+            self._control = ControlSocket(self._state, self, self._dispatcher, self._runtime)
         self._assembly: Assembly | None = None
         self._wiring = Wiring({}, {})
         self._reflectors: dict[str, Reflector] = {}
@@ -247,8 +246,8 @@ class Host:
         return None
 
     def crashed(self) -> BaseException | None:
-        """The mistake of ours that ended the dispatcher's thread, or None."""
-        return self._crash
+        """What ended the dispatcher's thread: a mistake of ours, or the loss of the state directory; or None."""
+        return self._crash or (None if self._control is None else self._control.lost)
 
     def states(self) -> Mapping[str, PluginState]:
         """The state of every plugin, also of those that failed to load or are disabled."""

@@ -7,6 +7,9 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    from datasync_core.cli.signals import guard
+
+    guard()
     from datasync_core.cli.root import execute
 
     execute()

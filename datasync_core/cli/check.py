@@ -17,7 +17,7 @@ from datasync_core.cli.options import config_options, json_option, plugin_option
 from datasync_core.cli.plugins import lines
 from datasync_core.cli.reading import unreadable
 from datasync_core.cli.session import print_json, session
-from datasync_core.model.errors import ConfigError
+from datasync_core.model.errors import ConfigError, error_text
 from datasync_core.model.keys import outermost, shown
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
             finally:
                 subscription.close()
     except Exception as caught:  # of a transport's own mistakes this is the place to tell
-        error = str(caught) or type(caught).__name__
+        error = error_text(caught) or type(caught).__name__
         if session().verbose:
             click.echo("".join(traceback.format_exception(caught)), err=True, nl=False)
     finally:

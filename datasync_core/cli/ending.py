@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -23,20 +24,48 @@ LAST_WORDS = 1.0
 """Seconds to say why it ends: a hook may hang just because nobody reads what it prints."""
 
 
-def end_at_once(sentence: str, code: Exit) -> NoReturn:
+def end_at_once(sentence: str, code: int) -> NoReturn:
     """Log it, hand on what was printed, and end the process, whatever its threads do. Any thread."""
 
-    def speak() -> None:
-        with suppress(OSError, ValueError):
-            log.error("%s", sentence)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
-                stream.flush()
-
-    last = threading.Thread(target=speak, daemon=True)
+    last = threading.Thread(target=_speak, args=[sentence], daemon=True)
     last.start()
     last.join(LAST_WORDS)
     os._exit(code)
+
+
+def _speak(sentence: str) -> None:
+    with suppress(OSError, ValueError):
+        log.error("%s", sentence)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+            stream.flush()
+
+
+def bound_the_end(leave_by: float | None, code: int) -> None:
+    """Let the process end although threads of plugins are no daemons, for which the interpreter waits for ever.
+
+    Those that end by ``leave_by`` (on the monotonic clock; None: within `LAST_WORDS`), as the idle ones of a thread
+    pool do, are waited for. Else they are named, and a host that ended with 0 ends with 1.
+    """
+    patience = LAST_WORDS if leave_by is None else max(leave_by - time.monotonic(), LAST_WORDS)
+    final = code if leave_by is None else code or Exit.FAILED
+
+    def name() -> None:
+        time.sleep(patience)
+        main = threading.main_thread()
+        left = sorted(one.name for one in threading.enumerate() if one is not main and not one.daemon)
+        whose = f"the thread{'s' * (len(left) > 1)} {', '.join(left)}, begun by a plugin,"
+        have = "have" if len(left) > 1 else "has"
+        when = "" if leave_by is None else " within stop_timeout"
+        _speak(f"{whose} {have} not ended{when}: ended without, as a daemon thread would be")
+        os._exit(final)
+
+    def end() -> None:  # nobody may read what is said
+        time.sleep(patience + LAST_WORDS)
+        os._exit(final)
+
+    for target in (name, end):  # now: at its end the interpreter begins no thread
+        threading.Thread(target=target, daemon=True).start()
 
 
 class HangWatch:

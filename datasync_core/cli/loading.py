@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasync_core.cli.options import disabled_names
+from datasync_core.cli.session import output_to_stderr
 
 if TYPE_CHECKING:
     from datasync_core.config import Settings
@@ -34,7 +35,8 @@ def host_with_stores(settings: Settings, files: Sequence[Path]) -> Host:
     from datasync_core.host import Host
 
     host = Host(settings=as_they_are(settings), discover=True, files=files)
-    host.load()
+    with output_to_stderr():
+        host.load()
     return host
 
 
@@ -53,5 +55,6 @@ def host_without_stores(settings: Settings, files: Sequence[Path]) -> Host:
     stores = settings.stores or {"main": embedded_store(Path.cwd())}
     closed = {name: Closed(store.url) for name, store in stores.items()}
     host = Host(closed, settings=evolve(settings, stores={}), discover=True, files=files)
-    host.load()
+    with output_to_stderr():
+        host.load()
     return host

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,7 +19,8 @@ import click
 
 from datasync_core.cli.exits import Exit, exit_of
 from datasync_core.cli.session import PROGRAM, Session, output, say
-from datasync_core.model.errors import DatasyncError
+from datasync_core.cli.signals import interruptible
+from datasync_core.model.errors import DatasyncError, error_text, said
 
 _HOMES = {
     "run": "run",
@@ -99,15 +101,22 @@ def execute(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (``None``: that of the process) and exit with its code."""
     state = Session()
     try:
-        code = _run(args, state)
+        with interruptible():
+            code = _run(args, state)
         if sys.stdout is not None:
             with output():  # to leave it is to flush it
                 pass
     except BrokenPipeError:  # who read our output has seen enough
         code = Exit.FAILED
+    except KeyboardInterrupt:  # between the command and the handlers around it
+        code = Exit.INTERRUPTED
     except Exception as error:
         code = _told(error, state)
     _settle_output()
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        from datasync_core.cli.ending import bound_the_end
+
+        bound_the_end(state.leave_by, code)
     sys.exit(int(code))
 
 
@@ -133,11 +142,11 @@ def _told(error: Exception, state: Session) -> Exit:
         say(_usage(error))
         return Exit.USAGE
     if isinstance(error, DatasyncError):
-        say(str(error))
+        say(error_text(error))
     elif isinstance(error, OSError):
         say(_refused(error))
     else:
-        say(f"a mistake of datasync itself, {type(error).__name__}: {error} (-v shows where)")
+        say(f"a mistake of datasync itself, {said(error)} (-v shows where)")
     return exit_of(error, state.store_exit)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ from datasync_core.cli.session import session
 from datasync_core.model.errors import PluginError
 
 if TYPE_CHECKING:
+    from datasync_core.cli.signals import StopSignals
     from datasync_core.config import Settings
     from datasync_core.host import Host
+    from datasync_core.model.runtime import Doorbell
 
 log = logging.getLogger("datasync.cli")
 
@@ -51,27 +54,40 @@ def run_command(
 ) -> int:
     """Run the plugins that are installed, and those in files, until Ctrl-C or SIGTERM.
 
-    The first signal lets the running hook finish and stops the plugins in reverse order, the second ends the process
-    at once. Exits with 1 when a hook does not return within stop_timeout, 3 for a wrong setting, 4 when no plugin is
-    left to run, 5 when a store refuses this host, 75 when a plugin's fault or a hook that hangs asks for a restart.
+    The first signal (SIGHUP, too, unless it is ignored) lets the running hook finish and stops the plugins in reverse
+    order, the second ends the process at once. Exits with 1 when a hook does not return within stop_timeout, 3 for a
+    wrong setting, 4 when no plugin is left to run, 5 when a store refuses this host, 75 when a plugin's fault or a
+    hook that hangs asks for a restart.
     Where nothing names a store, datasync.db in the working directory is made.
     """
     from datasync_core.cli.logs import log_to_stderr
+    from datasync_core.cli.signals import StopSignals
+    from datasync_core.model.runtime import RealRuntime
 
     session().store_exit = Exit.STORE
     verbose = session().verbose
     log_to_stderr(
         log_format, logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, verbose
     )
-    settings = settings_for(config, stores, only, disable, name)
-    host, beginning = _prepared(settings, files, trace_hooks)
-    _check_plugins(host, strict, verbose)
-    log.info("%s", beginning)
-    return _run(host)
+    bell = RealRuntime().doorbell()
+    with StopSignals(bell) as signals:
+        try:
+            settings = settings_for(config, stores, only, disable, name)
+            host, folder, beginning = _prepared(settings, files, trace_hooks)
+        except KeyboardInterrupt:
+            if signals.received in (None, "SIGINT"):
+                raise
+            log.info("stopping, because of %s", signals.received)  # before anything began
+            return Exit.FINE
+        if changed := signals.begin():
+            log.warning("a plugin changed the handling of %s: put back", ", ".join(changed))
+        _check_plugins(host, strict, verbose)
+        log.info("%s", beginning)
+        return _run(host, folder, signals, bell)
 
 
-def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> tuple[Host, str]:
-    """The host, its plugins loaded, and the first line that it says."""
+def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> tuple[Host, Path, str]:
+    """The host, its plugins loaded, the folder of its state, and the first line that it says."""
     from attrs import evolve
 
     from datasync_core.config import embedded_store, state_folder
@@ -93,7 +109,7 @@ def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> t
     stores = ", ".join(f"{store.name} {store.url}" for store in host.stores.values())
     plugins = ", ".join(plugin.name for plugin in host.plugins)
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return host, f"host {host.name}: store {stores}{made}, plugins {plugins}, state in {shown}"
+    return host, folder, f"host {host.name}: store {stores}{made}, plugins {plugins}, state in {shown}"
 
 
 def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
@@ -115,13 +131,12 @@ def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
     raise PluginError("no plugin is installed: pip install one, or name a file: datasync-host run FILE.py")
 
 
-def _run(host: Host) -> Exit:
+def _run(host: Host, folder: Path, signals: StopSignals, bell: Doorbell) -> Exit:
     from datasync_core.cli.ending import HangWatch
-    from datasync_core.cli.signals import StopSignals
-    from datasync_core.model.runtime import RealRuntime
+    from datasync_core.ops.ownership import make_base
 
-    bell = RealRuntime().doorbell()
-    with StopSignals(bell) as signals, HangWatch(host, lambda: signals.received is not None):
+    with HangWatch(host, lambda: signals.received is not None):
+        make_base(folder.parent)
         host.start()
         while signals.received is None and not _is_over(host):
             bell.wait(LOOK)
@@ -146,6 +161,7 @@ def _stop(host: Host) -> None:
     from datasync_core.cli.ending import end_at_once
 
     timeout = host.settings.host.stop_timeout
+    session().leave_by = time.monotonic() + timeout
     if host.stop(timeout):
         return
     running = host.running()

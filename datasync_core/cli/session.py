@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import click
@@ -24,6 +24,8 @@ class Session:
         self.verbose = False
         self.store_exit = Exit.FAILED
         """What the commands answer when a store fails them: 1, or 5 where stores are what they look at."""
+        self.leave_by: float | None = None
+        """When threads that plugins began must have ended, on the monotonic clock; None: a moment after the command."""
 
 
 def session() -> Session:
@@ -47,6 +49,33 @@ def output() -> Iterator[BinaryIO]:
     except OSError as error:
         error.filename = "the output"
         raise
+
+
+@contextmanager
+def output_to_stderr() -> Iterator[None]:
+    """Within it stdout is stderr, also to code in C: what a plugin prints at its import is no part of a result."""
+    try:
+        result = os.dup(1)
+    except OSError:  # the shell's >&-
+        yield
+        return
+    try:
+        _flush()
+        beside = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else os.dup(2)
+        os.dup2(beside, 1)
+        os.close(beside)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(result, 1)
+    finally:
+        os.close(result)
+
+
+def _flush() -> None:
+    with suppress(OSError, ValueError, AttributeError):  # full, closed, or none at all
+        sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:

@@ -36,7 +36,11 @@ class FaultLog:
         self.latest.append(evolve(fault, cause=None))
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
-        log.log(level, "%s", fault.text, exc_info=trace, extra={"fault": str(fault.kind)})
+        extra = {"fault": str(fault.kind)}
+        try:
+            log.log(level, "%s", fault.text, exc_info=trace, extra=extra)
+        except BaseException:  # a traceback has the texts of exceptions, which are their authors' code
+            log.log(level, "%s", fault.text, extra=extra)
         self.untold.append(fault)
 
     def take(self) -> list[Fault]:

@@ -118,19 +118,30 @@ class Retry(Exception):
         self.delay = delay
 
 
+def error_text(error: object) -> str:
+    """Return ``str(error)``, or where that fails a sentence that says so.
+
+    The text of an exception is the code of whoever wrote its class: it may raise anything, and exit.
+    """
+    try:
+        return str.__str__(str(error))  # of a subclass of str, which may have methods of its own, plain text
+    except BaseException:
+        return f"a {type(error).__name__} whose text cannot be made"
+
+
 def said(error: BaseException) -> str:
     """An exception in one line, whatever it is: its text is somebody else's code, and may fail, too."""
     try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
+        return f"{type(error).__name__}: {str.__str__(str(error))}"
+    except BaseException:  # SystemExit, too
         return f"{type(error).__name__}, whose text cannot be made"
 
 
 def said_reason(signal: Reject | Retry) -> str:
     """The reason of a signal as text."""
     try:
-        return str(signal.reason)
-    except Exception:
+        return str.__str__(str(signal.reason))
+    except BaseException:
         return said(signal)
 
 

@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     AUDIT = "audit"
     MISTAKE = "mistake of datasync"
     LEFTOVERS = "leftovers"
+    STATE_DIRECTORY = "state directory"
 
 
 @frozen

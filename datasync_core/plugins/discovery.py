@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import importlib_metadata
 from attrs import field, frozen
 
+from datasync_core.model.errors import error_text, said
 from datasync_core.plugins.names import bad_name
 from datasync_core.plugins.problem import Problem
 
@@ -80,7 +81,7 @@ def discover_all(*groups: str) -> tuple[Discovery, ...]:
             for look in looks:
                 look.at(dist, points)
     except Exception as error:  # a finder on sys.meta_path that is not ours
-        text = f"not every distribution could be listed: {type(error).__name__}: {error}"
+        text = f"not every distribution could be listed: {said(error)}"
         for look in looks:
             look.problems.append(Problem(None, text, "sys.meta_path", error))
     return tuple(look.over() for look in looks)
@@ -220,9 +221,9 @@ def _malformed(dist: IDistribution, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte 0x{error.object[error.start]:02x} at position {error.start} is no UTF-8"
     if type(error) is ValueError:
-        return str(error)
+        return error_text(error)
     for number, line in enumerate((dist.read_text("entry_points.txt") or "").splitlines(), 1):
         text = line.strip()
         if text and text[0] not in "#[" and "=" not in text:
             return f"line {number} is not NAME = MODULE[:ATTRIBUTE]: {text!r}"
-    return str(error)
+    return error_text(error)

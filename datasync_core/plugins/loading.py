@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from datasync_core.model.errors import ConfigError, DatasyncError
+from datasync_core.model.errors import ConfigError, DatasyncError, error_text, said
 from datasync_core.plugins import sources
 from datasync_core.plugins.arguments import WrongSetting, arguments, redacted, showable
 from datasync_core.plugins.hooks import SPEC, Marked, adapted, marked
@@ -47,7 +47,7 @@ def import_plugin(source: Source) -> object | Problem:
         raise
     except BaseException as error:
         text = f"{source.what} cannot be imported: {_raised(error)}"
-        if isinstance(error, ImportError) and "relative import" in str(error):
+        if isinstance(error, ImportError) and "relative import" in error_text(error):
             text += ": a single file has no package; make one, or import what lies beside it by its name"
         return Problem(source.name, text, sources.of_error(error) or source.origin, error)
 
@@ -86,7 +86,7 @@ def make_plugin(
     except KeyboardInterrupt:
         raise
     except ConfigError as error:
-        text = f"config: {redacted(str(error), settings, secret)}"
+        text = f"config: {redacted(error_text(error), settings, secret)}"
         return (Problem(name, text, config_at("config") or source.origin),)
     except BaseException as error:
         text = f"{source.what} cannot be made: {redacted(_raised(error), settings, secret)}"
@@ -137,8 +137,8 @@ def _names(loaded: object, attribute: str) -> tuple[str, ...]:
 
 def _raised(error: BaseException) -> str:
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({error.code!r})"
-    text = str(error)
+        plain = error.code is None or type(error.code) in (int, str)  # the code of another type has its own
+        return f"it calls sys.exit({error.code!r})" if plain else "it calls sys.exit"
     if isinstance(error, DatasyncError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return error_text(error)
+    return said(error) if error_text(error) else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Mapping
 
-from datasync_core.model.errors import ConfigError, DatasyncError, PluginError
+from datasync_core.model.errors import ConfigError, DatasyncError, PluginError, error_text, said
 from datasync_core.model.url import Url
 from datasync_core.plugins.arguments import WrongSetting, arguments, redacted
 from datasync_core.plugins.discovery import GROUP_TRANSPORTS, Found, discover
@@ -57,17 +57,17 @@ def make_transport(
     try:
         given = arguments(cls, merged, loose, first, secret)
     except WrongSetting as error:
-        said = str(error)
+        sentence = str(error)
         unknown = error.setting not in inspect.signature(cls).parameters
         if unknown and error.setting in _CREDENTIALS and url.hosts:
-            said = f"{error.setting} stands before the host: write {url.scheme}://USER:PASSWORD@HOST"
-        raise WrongSetting(f"{url}: {said}", error.setting) from None
+            sentence = f"{error.setting} stands before the host: write {url.scheme}://USER:PASSWORD@HOST"
+        raise WrongSetting(f"{url}: {sentence}", error.setting) from None
     try:
         return cls(url, **given)
     except Exception as error:
-        said = f"{error}" if isinstance(error, DatasyncError) else f"{type(error).__name__}: {error}"
-        shown = redacted(said, {**merged, "password": url.password}, secret)
-        if isinstance(error, DatasyncError) and not isinstance(error, ConfigError) and shown == said:
+        sentence = error_text(error) if isinstance(error, DatasyncError) else said(error)
+        shown = redacted(sentence, {**merged, "password": url.password}, secret)
+        if isinstance(error, DatasyncError) and not isinstance(error, ConfigError) and shown == sentence:
             raise
         raise ConfigError(f"{url}: {shown}") from None
 
@@ -81,9 +81,9 @@ def _import(found: Found) -> object:
     except ImportError as error:
         extra = _extra(found)
         hint = f": install {found.distribution}[{extra}]" if extra else ""
-        raise ConfigError(f"{whose} needs a package that is not there ({error}){hint}") from error
+        raise ConfigError(f"{whose} needs a package that is not there ({error_text(error)}){hint}") from error
     except BaseException as error:
-        raise PluginError(f"{whose} cannot be imported: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{whose} cannot be imported: {said(error)}") from error
 
 
 def _extra(found: Found) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import InvalidValue, PluginError, said
+from datasync_core.model.errors import InvalidValue, PluginError, error_text, said
 from datasync_core.model.keys import shown
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def make_codec(type_: Any, decode: Callable[[bytes], Any] | None = None) -> Code
         unfilled = _unfilled(shapes.type_info(type_))
         decoder = msgspec.json.Decoder(type_)
     except Exception as error:
-        raise PluginError(f"values cannot be decoded into {type_!r}: {error}") from error
+        raise PluginError(f"values cannot be decoded into {type_!r}: {error_text(error)}") from error
     if unfilled is not None:
         raise PluginError(
             f"values cannot be decoded into {unfilled!r}: use an attrs class, a dataclass, a TypedDict, a Struct, "
@@ -82,6 +82,13 @@ def make_codec(type_: Any, decode: Callable[[bytes], Any] | None = None) -> Code
 
 def explain(error: BaseException) -> str:
     """An error of decoding as an operator reads it: what was expected, what was there, and where."""
+    try:
+        return _explained(error)
+    except BaseException:  # the error's class is the plugin's code
+        return said(error)
+
+
+def _explained(error: BaseException) -> str:
     if isinstance(error, InvalidValue):
         return str(error)
     if isinstance(error, msgspec.ValidationError):
@@ -93,7 +100,7 @@ def explain(error: BaseException) -> str:
         return f"expected UTF-8 text, got byte 0x{error.object[error.start]:02x} at position {error.start}"
     if isinstance(error, RecursionError):
         return "expected JSON: nested too deeply"
-    if error.args and isinstance(error.args[0], str):
+    if error.args and type(error.args[0]) is str:
         return f"{type(error).__name__}: {error.args[0]}"  # attrs validators add the whole attribute, and the value
     return said(error)
 

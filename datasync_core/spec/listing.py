@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from datasync_core.model.entries import Batch, Entry
-from datasync_core.model.errors import ConnectionLost, Misconfigured, StoreError
+from datasync_core.model.errors import ConnectionLost, Misconfigured, StoreError, said
 from datasync_core.model.keys import is_subtree
 from datasync_core.model.url import Url
 from datasync_core.spec.transport import Subscription, Transport
@@ -115,7 +115,7 @@ class _ListingSubscription(Subscription):
         except StoreError:
             raise
         except Exception as error:
-            raise ConnectionLost(f"{url} cannot be read: {type(error).__name__}: {error}") from error
+            raise ConnectionLost(f"{url} cannot be read: {said(error)}") from error
         self._check()  # it may have been closed while that took its time
         self._due = time.monotonic() + self._transport.interval
         for key, value in held.items():

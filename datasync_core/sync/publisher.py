@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from datasync_core.model.entries import Delete, Entry, Put
-from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageError
+from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageError, said
 from datasync_core.model.keys import check_key, shown
 from datasync_core.model.runtime import Runtime
 from datasync_core.spec.transport import Writer
@@ -62,7 +62,7 @@ class StorePublisher:
                 self._drop()
                 if isinstance(error, StoreError) or not isinstance(error, Exception):
                     raise
-                raise StoreError(f"store {self._store.name}: {type(error).__name__}: {error}") from error
+                raise StoreError(f"store {self._store.name}: {said(error)}") from error
         if self.wrote is not None:
             self.wrote(ops, revision)
         return revision

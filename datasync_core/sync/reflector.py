@@ -13,7 +13,13 @@ from contextlib import suppress
 from traceback import clear_frames
 
 from datasync_core.model.entries import Cursor, Entry
-from datasync_core.model.errors import AuthenticationFailed, CursorExpired, Misconfigured, StoreError
+from datasync_core.model.errors import (
+    AuthenticationFailed,
+    CursorExpired,
+    Misconfigured,
+    StoreError,
+    error_text,
+)
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime, Thread
 from datasync_core.spec.transport import Subscription
@@ -269,7 +275,7 @@ class Reflector:
         health = self.health
         if health.connected or health.error is None:
             health.since = self._runtime.time()
-        another = str(error) != str(health.error)
+        another = error_text(error) != error_text(health.error)
         health.connected, health.error = False, error
         clear_frames(
             error.__traceback__
@@ -278,10 +284,10 @@ class Reflector:
         news, health.refused = refused and not health.refused, refused
         if not self._lost or news:  # waiting does not end a refusal: somebody has to hear of it
             self._lost = True
-            text = f"store {self._store.name}: {error}"
+            text = f"store {self._store.name}: {error_text(error)}"
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
         elif another:
-            log.warning("store %s: %s", self._store.name, error)
+            log.warning("store %s: %s", self._store.name, error_text(error))
         else:
             return False
         return True

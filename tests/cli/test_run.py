@@ -81,7 +81,7 @@ def test_G12_a_second_signal_ends_the_process_at_once(place: Place) -> None:
     host.until("stopping, because of SIGINT")
     with pytest.raises(subprocess.TimeoutExpired):  # signals of the same moment are one
         host.process.wait(0.3)
-    assert host.end(signal.SIGTERM) == -signal.SIGTERM
+    assert host.end(signal.SIGTERM) == 128 + signal.SIGTERM
 
 
 def test_two_signals_of_the_same_moment_are_one(place: Place) -> None:

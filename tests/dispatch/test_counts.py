@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,16 +147,16 @@ def test_counts_of_plugins_that_do_not_run_now_stay(file: Path) -> None:
 def test_counts_that_cannot_be_written_are_said_once_and_written_later(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = file.with_name("counts.json.new")
-    folder.mkdir()  # where the fresh file would be
     with life(file, TWENTY) as first:
+        file.unlink()
+        file.mkdir()  # a folder in the place of the file
         for number in range(20, 25):
             first.write([f"a/{number}"])
-        assert not file.exists()
+        assert list(file.parent.iterdir()) == [file]
         [said] = [text for record in caplog.records if "counts.json" in (text := record.getMessage())]
         assert said.startswith(f"{file} cannot be written (")
         assert said.endswith("after a restart the brake knows older counts")
-        folder.rmdir()
+        file.rmdir()
         first.write(["a/25"])
     assert json.loads(file.read_text()) == {"p": 26}
 
@@ -168,3 +169,50 @@ def test_counts_are_not_written_where_nothing_changed(file: Path) -> None:
         first.settle()
         assert first.state() == "in_sync"
         assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["counts.json", "counts.json.new"])
+def test_counts_are_not_written_through_a_link(file: Path, tmp_path: Path, name: str) -> None:
+    """A link under a name that is known before leads to a file of the same user, which stays as it is."""
+    precious = tmp_path / "precious"
+    precious.write_text('{"other": 3}')
+    file.with_name(name).symlink_to(precious)
+    with life(file, TWENTY):
+        pass
+    assert precious.read_text() == '{"other": 3}'
+    assert json.loads(file.read_text()) == {"p": 20}
+    assert not file.is_symlink()
+
+
+def test_what_a_killed_host_left_half_written_is_removed(file: Path) -> None:
+    half = file.with_name(f"counts.json.{'0' * 16}.new")
+    half.write_text("{")
+    kept = file.with_name("counts.json.old")
+    kept.write_text("{}")
+    with life(file, TWENTY):
+        assert not half.exists()
+        assert kept.exists()
+
+
+def test_a_pipe_in_the_place_of_the_counts_does_not_stop_the_start(file: Path) -> None:
+    os.mkfifo(file)
+    with life(file, TWENTY) as one:
+        assert one.state() == "in_sync"
+    assert json.loads(file.read_text()) == {"p": 20}
+
+
+def test_counts_follow_a_folder_that_is_made_again(tmp_path: Path) -> None:
+    """The same numbers are written into the new folder, too."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    folders = []
+    for one in (first, second):
+        one.mkdir()
+        folders.append(os.open(one, os.O_RDONLY | os.O_DIRECTORY))
+    counts = Counts(tmp_path / "any" / "counts.json", lambda: folders[0])
+    assert counts.load() == {}
+    counts.save({"p": 3}, 0.0)
+    folders.reverse()
+    counts.save({"p": 3}, 1.0)
+    for each in folders:
+        os.close(each)
+    assert [(one / "counts.json").read_text() for one in (first, second)] == ['{"p":3}'] * 2

@@ -20,14 +20,70 @@ class Speechless(Exception):
         raise TypeError("a mistake in the text itself")
 
 
+class Exits(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Interrupts(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+class Numbered(Exception):
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307  # the mistake that is meant
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        raise SystemExit(3)
+
+    def __str__(self) -> str:
+        return self
+
+
+class Formats(Exception):
+    """Its text is a `str` of a class of its own, which exits when it is formatted."""
+
+    def __str__(self) -> str:
+        return Text("formatted")
+
+
+class Codes(Exception):
+    """The codec's explanation takes the first argument instead of the text."""
+
+    def __init__(self) -> None:
+        super().__init__(Text("formatted"))
+
+
+SPEECHLESS = [Speechless, Exits, Interrupts, Numbered, Formats, Codes]
+
+
 class LateRetry(Retry):
     def __init__(self) -> None: ...
 
 
 @pytest.mark.parametrize(
     "error",
-    [Speechless(), Reject(Speechless()), Retry("x", delay="5"), Retry("x", float("nan")), LateRetry()],  # type: ignore[arg-type]  # a delay of text
-    ids=["no text", "a reason without text", "a delay of text", "a delay of no number", "no __init__"],
+    [
+        *(kind() for kind in SPEECHLESS),
+        Reject(Speechless()),  # type: ignore[arg-type]
+        Reject(Exits()),  # type: ignore[arg-type]
+        Retry("x", delay="5"),  # type: ignore[arg-type]  # a delay of text
+        Retry("x", float("nan")),
+        LateRetry(),
+    ],
+    ids=[
+        *(kind.__name__ for kind in SPEECHLESS),
+        "a reason without text",
+        "a reason that exits",
+        "a delay of text",
+        "a delay of no number",
+        "no __init__",
+    ],
 )
 def test_G8_an_odd_exception_hurts_its_plugin_alone_and_makes_no_hot_loop(error: BaseException) -> None:
     odd, good = Recording(), Recording()
@@ -57,20 +113,20 @@ def test_a_delay_that_is_none_is_refused_where_it_is_given(delay: Any) -> None:
     assert "a delay is a number of seconds from 0, or None" in harness.state("p").reason
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), Speechless(), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), *(kind() for kind in SPEECHLESS)])
 def test_whatever_leaves_a_codec_makes_that_key_invalid(error: BaseException) -> None:
     def decode(value: bytes) -> bytes:
         if value == b"bad":
             raise error
         return value
 
-    class Codes(Recording):
+    class Decodes(Recording):
         def __init__(self) -> None:
             super().__init__()
             self.watch = Watch("a/", codec=decode)
             self.watches = [self.watch]
 
-    harness = Harness(codes=Codes(), good=Recording(type=bytes))
+    harness = Harness(codes=Decodes(), good=Recording(type=bytes))
     harness.commit({"a/1": b"bad", "a/2": b"fine"})
     assert list(harness.undelivered("codes")) == ["a/1"]
     assert [(fault.kind, fault.key) for fault in harness.inspect().faults] == [
@@ -78,6 +134,33 @@ def test_whatever_leaves_a_codec_makes_that_key_invalid(error: BaseException) ->
     ]
     assert harness.calls_of("codes")[-1].changes == [("CREATE", "a/2", b"fine", None)]
     assert len(harness.values("good")) == 2
+
+
+@pytest.mark.parametrize("kind", SPEECHLESS)
+def test_G8_no_text_of_an_exception_ends_the_host(kind: type[Exception]) -> None:
+    """From `on_start`, an observer, `with change:` and a report: the other plugin is told all."""
+
+    starts = iter([kind(), None])
+
+    class Odd(Recording):
+        @hookimpl
+        def on_start(self, context: Context) -> None:
+            context.report_fault(kind())
+            if error := next(starts):
+                raise error
+
+        @hookimpl
+        def on_fault(self, fault: Fault) -> None:
+            raise kind
+
+    odd, good = Odd(), Recording()
+    harness = Harness(patience=PATIENCE, odd=odd, good=good)
+    odd.fail_on = {"a/1": kind()}
+    harness.put("a/1", "x")
+    harness.advance(2)
+    assert harness.values("good") == {"a/1": "x"}
+    assert harness.state("odd").state == "in_sync"
+    assert not any("mistake of datasync" in fault for fault in harness.faults())
 
 
 def test_a_key_that_fails_alone_is_said_once() -> None:

@@ -126,7 +126,7 @@ def test_the_unit_fits_the_exit_codes_and_the_timeouts() -> None:
     unit.read_string(texts(TEXT, "ini datasync-host.service")[0])
     service = unit["Service"]
     assert service["RestartPreventExitStatus"].split() == [
-        str(int(code)) for code in (Exit.USAGE, Exit.CONFIG, Exit.PLUGINS)
+        str(int(code)) for code in (Exit.USAGE, Exit.CONFIG, Exit.PLUGINS, Exit.STORE)
     ]
     assert float(service["TimeoutStopSec"]) > HostSettings("any").stop_timeout
     assert service["Restart"] == "on-failure"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import socket
 import stat
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -282,3 +287,121 @@ def test_status_counts_the_keys_that_failed_alone(tmp_path: Path) -> None:
         while not (plugin := ask(tmp_path, {"command": "status"})["plugins"][0])["set_aside"]:
             host.wait_changed(0.1)
         assert (plugin["state"], plugin["set_aside"]) == ("in_sync", 1)
+
+
+def faults(folder: Path) -> list[str]:
+    """The texts of the faults that concern the state directory."""
+    status = ask(folder, {"command": "status"})
+    return [one["text"] for one in status["faults"] if one["kind"] == "state directory"]
+
+
+def answered(host: Host, folder: Path) -> bool:
+    """Ask until the host answers, which it does within a few looks; whether it did."""
+    deadline = time.monotonic() + SOON
+    while time.monotonic() < deadline:
+        try:
+            ask(folder, {"command": "status"})
+        except HostError:
+            host.wait_changed(0.05)
+        else:
+            return True
+    return False
+
+
+def test_a_state_directory_that_is_removed_is_named_and_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counts are written into the new folder, too, and no second host can begin."""
+    monkeypatch.setattr(control, "LOOK", 0.05)
+    folder = tmp_path / "state"
+    with Host("memory:", {"p": Applies()}, name="edge", state_dir=folder) as host:
+        host.publisher().put("a/1", "x")
+        assert host.wait(SOON)
+        shutil.rmtree(folder)
+        assert answered(host, folder)
+        assert faults(folder) == [
+            f"the state directory {folder} was removed or replaced while this host ran: it was made again"
+        ]
+        with pytest.raises(HostError, match="a host named edge runs already"):
+            Host("memory:", {"p": Applies()}, name="edge", state_dir=folder).start()
+    assert json.loads((folder / "counts.json").read_text()) == {"p": 1}
+
+
+def test_a_socket_that_is_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(control, "LOOK", 0.05)
+    with Host("memory:", {"p": Applies()}, state_dir=tmp_path) as host:
+        (tmp_path / "control").unlink()
+        assert answered(host, tmp_path)
+    assert caplog.text.count("was removed or replaced while this host ran: it was made again") == 1
+
+
+def test_a_host_whose_lock_another_one_took_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket of the other host stays where it is."""
+    monkeypatch.setattr(control, "LOOK", 0.05)
+    plugin = Applies()
+    with Host("memory:", {"p": plugin}, name="edge", state_dir=tmp_path) as host, ExitStack() as others:
+        assert host.wait(SOON)
+        lock = others.enter_context((tmp_path / "lock.theirs").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (tmp_path / "lock.theirs").replace(tmp_path / "lock")
+        listener = others.enter_context(closing(socket.socket(socket.AF_UNIX)))
+        listener.bind(str(tmp_path / "control.theirs"))
+        (tmp_path / "control.theirs").replace(tmp_path / "control")
+        deadline = time.monotonic() + SOON
+        while host.crashed() is None and time.monotonic() < deadline:
+            host.wait_changed(0.05)
+        assert "this host lost its state directory, and is stopped" in str(host.crashed())
+        assert "a host named edge runs already" in str(host.crashed())
+        assert host.stop(SOON)
+        assert (tmp_path / "control").is_socket()
+
+
+@pytest.mark.slow
+def test_a_host_without_descriptors_waits_instead_of_spinning(tmp_path: Path) -> None:
+    """It says so once, and answers as soon as there is one again."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import logging, os, resource, socket, time
+            from datasync_core import Host
+
+            logging.basicConfig(format="%(message)s")
+            with Host("memory:", {}, name="edge", state_dir="state"):
+                client = socket.socket(socket.AF_UNIX)
+                before = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+                taken = []
+                try:
+                    while True:
+                        taken.append(os.dup(0))
+                except OSError:
+                    pass
+                client.settimeout(3.5)
+                client.connect("state/control")
+                began = time.process_time()
+                try:
+                    client.recv(1)
+                except TimeoutError:
+                    print("used", time.process_time() - began < 1, flush=True)
+                os.close(taken.pop())
+                client.settimeout(60)
+                client.sendall(b'{"command": "status"}\\n')
+                print("answered", client.recv(8), flush=True)
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["used True", "answered b'{\"result'"], done
+    assert done.stderr.count("are not answered for now: Too many open files") == 1

@@ -211,6 +211,27 @@ def test_an_attribute_that_raises_is_a_problem(write: Writer) -> None:
     assert "LookupError: none" in refused(module.P).text
 
 
+@pytest.mark.parametrize(
+    "body", ["raise ValueError", "raise SystemExit(3)", "raise KeyboardInterrupt", "return 5"]
+)
+@pytest.mark.parametrize("base", ["Exception", "BaseException", "ImportError", "ConfigError", "SystemExit"])
+def test_an_exception_without_a_text_is_a_problem(write: Writer, base: str, body: str) -> None:
+    """Out of an import and out of ``__init__``."""
+    odd = f"from datasync_core.model.errors import ConfigError\nclass Odd({base}):\n    def __str__(self): {body}\n"
+    problem = import_plugin(Source("x", lambda: write(odd + "raise Odd"), "x"))
+    assert isinstance(problem, Problem)
+    assert "x cannot be imported: " in problem.text
+    made = refused(write(odd + "class P:\n    def __init__(self): raise Odd\n").P)
+    assert "config: " in made.text or "cannot be made: " in made.text
+
+
+def test_the_code_of_an_exit_is_shown_where_it_is_plain(write: Writer) -> None:
+    odd = "class Odd:\n    def __repr__(self): raise KeyError\nraise SystemExit(Odd())"
+    problem = import_plugin(Source("x", lambda: write(odd), "x"))
+    assert isinstance(problem, Problem)
+    assert problem.text == "x cannot be imported: it calls sys.exit"
+
+
 def test_a_keyboard_interrupt_passes(write: Writer) -> None:
     with pytest.raises(KeyboardInterrupt):
         make(write("class P:\n    def __init__(self):\n        raise KeyboardInterrupt").P)

@@ -1,0 +1,78 @@
+"""What a plugin does to the process: its threads, and what it prints while it is imported."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.command import GREET, Place
+
+pytestmark = pytest.mark.slow
+
+THREADS = """
+    import threading
+    for name in ("second", "first"):
+        threading.Thread(target=threading.Event().wait, name=name).start()
+"""
+POOL = """
+    from concurrent.futures import ThreadPoolExecutor
+    POOL = ThreadPoolExecutor(1)
+    POOL.submit(print, "pooled", flush=True).result()
+"""
+LOUD = """
+    import os, sys
+    print("loud")
+    os.write(1, b"louder\\n")
+"""
+
+
+def test_G12_threads_of_plugins_that_do_not_end_are_named(place: Place) -> None:
+    """The host ends with 1 once stop_timeout is over, after `on_stop`."""
+    place.install("greet", THREADS + GREET)
+    place.write("datasync.toml", '[host]\nstop_timeout = 1.5\n[stores]\nmain = "sqlite:data.db"\n')
+    host = place.start("run")
+    host.until("in sync")
+    assert host.end() == 1
+    assert "on_stop" in host.lines
+    assert host.lines[-1] == (
+        "error: the threads first, second, begun by a plugin, have not ended within stop_timeout: "
+        "ended without, as a daemon thread would be"
+    )
+
+
+def test_a_command_that_looks_ends_whatever_threads_plugins_begin(place: Place) -> None:
+    place.install("greet", THREADS + GREET)
+    answer = place.do("plugins", "--json")
+    assert answer.code == 0
+    assert [row["state"] for row in answer.json() if row["name"] == "greet"] == ["ok"]
+    assert "the threads first, second, begun by a plugin, have not ended" in answer.err
+
+
+def test_idle_threads_of_a_pool_end_by_themselves(place: Place) -> None:
+    place.install("greet", POOL + GREET)
+    host = place.start("run")
+    host.until("in sync")
+    assert host.end() == 0
+    assert "begun by a plugin" not in host.said
+
+
+@pytest.mark.parametrize("line", ["plugins --json", "graph --json", "check --json", "graph --format mermaid"])
+def test_what_a_plugin_prints_at_its_import_is_no_part_of_a_result(place: Place, line: str) -> None:
+    place.install("greet", LOUD + GREET)
+    place.do("put", "hello/ada", "hi", "--store", "sqlite:datasync.db")
+    answer = place.do(*line.split())
+    assert answer.code == 0
+    assert answer.err.splitlines() == ["louder", "loud"] or answer.err.splitlines() == ["loud", "louder"]
+    if "--json" in line:
+        json.loads(answer.out)
+    else:
+        assert answer.out.startswith("graph LR\n")
+
+
+def test_a_result_without_stdout_or_stderr_is_no_mistake(place: Place) -> None:
+    place.install("greet", LOUD + GREET)
+    for closed in ("2>&-", ">&-"):
+        answer = place.do("plugins", before=["sh", "-c", f'exec "$0" "$@" {closed}'])
+        assert "Traceback" not in answer.err
+        assert "loud" not in answer.out
