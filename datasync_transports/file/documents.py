@@ -47,7 +47,10 @@ def read(files: Sequence[File], limit: int = MAX_DOCUMENT) -> Document | None:
         return Document(files, b"", f"{file.name} {file.problem}", fresh)
     try:
         return Document(files, to_json(file.name, _content(file.path, limit), limit), None, fresh)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if os.path.lexists(file.path) or not os.path.isdir(os.path.dirname(file.path)):
+            # a link that broke, or a folder that was moved: nobody removed this document
+            return Document(files, b"", f"{file.name} cannot be read: {error.strerror}", fresh=True)
         return None
     except Broken as broken:
         return Document(files, b"", f"{file.name}{broken}", fresh)

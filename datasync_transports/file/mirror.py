@@ -100,7 +100,8 @@ class Mirror:
                 for folder in folders_of(key, below):
                     below[folder].add(key)
         for folder in self._linked.keys() - below.keys() - listing.unknown.keys():
-            self._linked.pop(folder, None)
+            if self._paths.reach(folder):  # else it was not looked for
+                self._linked.pop(folder, None)
         for folder, keys in below.items():
             self._linked[folder] = frozenset(keys)
 
