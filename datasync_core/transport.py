@@ -1,5 +1,6 @@
 """The names for transport authors: ``from datasync_core.transport import Transport, Subscription, Entry, …``."""
 
+from datasync_core.model.duplicates import name_twice
 from datasync_core.model.entries import Batch, Capabilities, Cursor, Delete, Entry, Gone, Put
 from datasync_core.model.errors import (
     AuthenticationFailed,
@@ -39,6 +40,7 @@ __all__ = [
     "Writer",
     "covers",
     "is_subtree",
+    "name_twice",
     "outermost",
     "stranger",
 ]

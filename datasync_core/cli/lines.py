@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from datasync_core.model.duplicates import name_twice
 from datasync_core.model.errors import UsageError
 from datasync_core.model.keys import check_key
 from datasync_core.transport import Delete, Put
@@ -34,7 +35,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def parse(content: bytes, name: str) -> Ops:
-    """The writes in a file called ``name``; of a key that comes twice the later one.
+    """Return the writes in a file called ``name``; of a key that comes in two lines the later one.
 
     Raises `UsageError` with the line and what would be right.
     """
@@ -64,6 +65,7 @@ def _lines(content: bytes, name: str) -> Iterator[Put]:
         try:
             put = decoder.decode(line).put()
             check_key(put.key)
+            _check_names(line)
         except (msgspec.MsgspecError, UsageError, ValueError, RecursionError) as error:
             raise UsageError(f"{name}:{number}: {_AT.sub('', str(error))}; {_RIGHT}") from None
         yield put
@@ -72,6 +74,9 @@ def _lines(content: bytes, name: str) -> Iterator[Put]:
 def _mapping(content: bytes, name: str) -> Iterator[Put | Delete]:
     try:
         fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        _check_names(content)
+    except _Twice as twice:
+        raise UsageError(f"{name}:{twice.line}: {twice}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         place = _AT.search(str(error))
         line = content.count(b"\n", 0, int(place[1])) + 1 if place else 1
@@ -81,6 +86,20 @@ def _mapping(content: bytes, name: str) -> Iterator[Put | Delete]:
             yield _op(check_key(key), bytes(raw))
         except (msgspec.MsgspecError, UsageError, ValueError, RecursionError) as error:
             raise UsageError(f"{name}: {error} (at key {key!r}); {_RIGHT}") from None
+
+
+class _Twice(ValueError):
+    """A name is there twice; ``line`` says where the second one is, from 1."""
+
+    line = 1
+
+
+def _check_names(content: bytes) -> None:
+    text = content.decode(errors="replace")  # what is no UTF-8 is refused elsewhere
+    if found := name_twice(text):
+        twice = _Twice(f"the name {found[0][:60]!r} is there twice; remove one of the two")
+        twice.line = text.count("\n", 0, found[1]) + 1
+        raise twice
 
 
 def _op(key: str, raw: bytes) -> Put | Delete:

@@ -24,7 +24,8 @@ def load_command(file: str, atomic: bool, store: str | None, as_json: bool, conf
     """Write many keys from a file, or from stdin (-).
 
     It holds JSON lines as dump writes them, {"key": ..., "text" or "base64": ...}, or one JSON mapping of key to
-    value: text as it is, anything else as compact JSON, null deletes. Of a key that comes twice the later one counts.
+    value: text as it is, anything else as compact JSON, null deletes. Of a key that comes in two lines the later one
+    counts; a name that stands twice in one object is refused.
     All of it is checked before the first key is written. Without --atomic some hundreds of keys go at a time.
     """
     from datasync_core.cli.batches import AT_ONCE, write

@@ -1,23 +1,29 @@
-"""From a document to JSON: one value, as its bytes. What is wrong with it is said with file, line and column."""
+"""From a document to JSON: one value, as its bytes. What is wrong with it is said with file, line and column.
+
+A number stays the text that stands there (`numbers`), so that a ``Decimal`` sees the same digits as from any other
+store. A document and what it stands for are bounded in bytes before anything of that size is made.
+"""
 
 from __future__ import annotations
 
 import codecs
-import datetime as dt
 import json
-import math
 import os
-import re
 import stat
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
+from datasync_core.transport import name_twice
+from datasync_transports.file.broken import Broken, brief, end_of, place_of
+from datasync_transports.file.numbers import NoNumber, integer, literal
 from datasync_transports.file.tree import File
 
+MAX_DOCUMENT = 16 * 2**20
+"""Bytes of a document, and of what it stands for."""
 _FRESH = 100_000_000  # nanoseconds; clocks of file systems tick in up to 10 ms
-_TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
 class Document(NamedTuple):
@@ -29,16 +35,8 @@ class Document(NamedTuple):
     fresh: bool
 
 
-class Broken(Exception):
-    """A document is no value; the message says why, and ``line`` and ``column`` (from 1) where, if that is known."""
-
-    def __init__(self, problem: str, line: int = 0, column: int = 0) -> None:
-        place = f", line {line}, column {column}" if line else ""
-        super().__init__(f"{place}: {problem}")
-
-
-def read(files: Sequence[File]) -> Document | None:
-    """A key's document, as it is now; None where a file is there no more."""
+def read(files: Sequence[File], limit: int = MAX_DOCUMENT) -> Document | None:
+    """Return a key's document of at most ``limit`` bytes, as it is now; None where a file is there no more."""
     now = time.time_ns()
     fresh = any(file.signature and abs(now - file.signature[-1]) < _FRESH for file in files)
     if len(files) > 1:
@@ -48,8 +46,11 @@ def read(files: Sequence[File]) -> Document | None:
     if file.problem is not None:
         return Document(files, b"", f"{file.name} {file.problem}", fresh)
     try:
-        return Document(files, to_json(file.name, _content(file.path)), None, fresh)
-    except FileNotFoundError:
+        return Document(files, to_json(file.name, _content(file.path, limit), limit), None, fresh)
+    except FileNotFoundError as error:
+        if os.path.lexists(file.path) or not os.path.isdir(os.path.dirname(file.path)):
+            # a link that broke, or a folder that was moved: nobody removed this document
+            return Document(files, b"", f"{file.name} cannot be read: {error.strerror}", fresh=True)
         return None
     except Broken as broken:
         return Document(files, b"", f"{file.name}{broken}", fresh)
@@ -59,70 +60,76 @@ def read(files: Sequence[File]) -> Document | None:
         return Document(files, b"", f"{file.name}: {type(error).__name__}: {error}", fresh)
 
 
-def to_json(name: str, content: bytes) -> bytes:
-    """A document's content as compact JSON. Raises `Broken`; parsers may raise other errors, too."""
+def to_json(name: str, content: bytes, limit: int = MAX_DOCUMENT) -> bytes:
+    """Return a document's content as compact JSON. Raises `Broken`; parsers may raise other errors, too."""
+    if len(content) > limit:
+        raise Broken(f"has more than {limit} bytes; split it, or set the option max_document")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         before = content[: error.start].decode()
-        raise Broken(f"expected UTF-8 text, got byte 0x{content[error.start]:02x}", *_end(before)) from None
+        raise Broken(f"expected UTF-8 text, got byte 0x{content[error.start]:02x}", *end_of(before)) from None
     if not text.strip():
         raise Broken("is empty; write a value", 1, 1)  # what is being written anew is empty for a moment
     try:
-        return _dumped(_parsed(name, text))
+        return _dumped(_parsed(name, text, limit))
     except RecursionError:
         raise Broken("is nested too deeply") from None
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, limit: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Broken("is no regular file")
-        return file.read()
+        return file.read(limit + 1)  # whatever it grows to meanwhile
 
 
-def _parsed(name: str, text: str) -> Any:
+def _parsed(name: str, text: str, limit: int) -> Any:
     if name.endswith(".json"):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise Broken(f"expected JSON: {error.msg}", error.lineno, error.colno) from None
+        return _parsed_json(text)
     if name.endswith(".toml"):
-        try:
-            return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            found = _TOML_PLACE.fullmatch(str(error))
-            place = (int(found[2]), int(found[3])) if found and found[2] else _end(text)
-            raise Broken(f"expected TOML: {found[1] if found else error}", *place) from None
+        from datasync_transports.file import tomltext
+
+        return tomltext.parse(text)
     try:
         from datasync_transports.file import yamltext
     except ImportError:
         raise Broken("YAML needs PyYAML: install datasync-host[file]") from None
-    return yamltext.parse(text)
+    return yamltext.parse(text, limit)
+
+
+def _parsed_json(text: str) -> Any:
+    try:
+        return json.loads(
+            text, parse_int=integer, parse_float=literal, parse_constant=NoNumber, object_pairs_hook=_once
+        )
+    except json.JSONDecodeError as error:
+        raise Broken(f"expected JSON: {error.msg}", error.lineno, error.colno) from None
+    except _Twice:
+        name, position = name_twice(text) or ("", 0)
+        raise Broken(f"the name {brief(name)} is there twice", *place_of(text, position)) from None
+
+
+class _Twice(Exception):
+    """A name is in an object twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice
+    return found
 
 
 def _dumped(value: object) -> bytes:
     try:
-        return json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_iso
-        ).encode()
+        return msgspec.json.encode(value)
     except (ValueError, TypeError):
         for path, problem in _unfit(value):
             raise Broken(f"{problem} at {path}") from None
         raise
-
-
-def _end(text: str) -> tuple[int, int]:
-    """Line and column behind a text."""
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
-
-
-def _iso(value: object) -> str:
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    raise TypeError
 
 
 def _unfit(value: object, path: str = "$") -> Iterator[tuple[str, str]]:
@@ -133,9 +140,7 @@ def _unfit(value: object, path: str = "$") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for position, inner in enumerate(value):
             yield from _unfit(inner, f"{path}[{position}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, f"{value} is no number in JSON"
+    elif isinstance(value, NoNumber):
+        yield path, f"{value.text} is no number in JSON"
     elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         yield path, "half of a surrogate pair"
-    elif not isinstance(value, str | int | float | dt.date | dt.time | None):
-        yield path, f"{type(value).__name__} has no form in JSON"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from datasync_core.transport import Batch, ConnectionLost, Entry, StoreError, Subscription
 from datasync_transports.file.events import FileEvents, listen
-from datasync_transports.file.mirror import Mirror
+from datasync_transports.file.mirror import Linked, Look, Mirror
 from datasync_transports.file.tree import Paths
 
 _CHUNK = 1000
@@ -22,23 +22,56 @@ _UNHEARD = 2.0
 class FileSubscription(Subscription):
     """A mirror of the directory. One thread uses it; `wake` and `close` are for any."""
 
-    def __init__(self, root: Path, paths: Sequence[str], *, interval: float, watch: bool) -> None:
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[str],
+        *,
+        interval: float,
+        watch: bool,
+        max_document: int,
+        liveness: float,
+        linked: Linked,
+    ) -> None:
         self._root = root
         self._paths = Paths(paths)
         self._interval = interval
         self._watch = watch
+        self._max_document = max_document
+        self._liveness = liveness
+        self._linked = linked
         self._bell = threading.Event()
         self._woken = False
         self._closed = False
         self._lock = threading.Lock()  # of _events: who closes them, and that none are made afterwards
         self._events: FileEvents | None = None
         self._mirror: Mirror | None = None
+        self._look: Look | None = None  # begun, and not done when somebody called
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
         self._mirror = None
-        mirror = Mirror(self._root, self._paths, self._pause)
+        self._look = None
+        mirror = Mirror(
+            self._root,
+            self._paths,
+            self._pause,
+            max_document=self._max_document,
+            liveness=self._liveness,
+            linked=self._linked,
+        )
         self._listen()
-        found = mirror.look(hurry=True)
+        look = mirror.look(hurry=True)
+        found: Batch | None = None
+        while True:
+            try:
+                next(look)
+            except StopIteration as done:
+                found = done.value
+                break
+            self._check()
+            if self._bell.is_set():
+                self._bell.clear()
+                yield []  # who called may want the reader to stop
         entries = [entry for entry in found.changes if not entry.gone] if found else []
         for start in range(0, len(entries), _CHUNK):
             self._check()
@@ -53,12 +86,15 @@ class FileSubscription(Subscription):
             self._check()
             if self._mirror is None:
                 raise StoreError(f"{self._root}: poll comes after a snapshot")
-            batch = self._mirror.look()
+            continued = self._look is not None
+            batch = self._looked(self._mirror)
             self._check()
             remaining = deadline - time.monotonic()
             if batch is not None or self._woken or remaining <= 0:
                 self._woken = False
                 return batch
+            if continued:
+                continue  # it began before what woke this wait
             if self._events is None:
                 self._bell.wait(min(remaining, self._interval))
             else:
@@ -78,6 +114,20 @@ class FileSubscription(Subscription):
     def _check(self) -> None:
         if self._closed:
             raise ConnectionLost(f"{self._root}: the subscription was closed")
+
+    def _looked(self, mirror: Mirror) -> Batch | None:
+        """What a look found; where somebody calls it is left where it is, and the next poll goes on with it."""
+        look = self._look or mirror.look()
+        self._look = None
+        while True:
+            try:
+                next(look)
+            except StopIteration as done:
+                found: Batch | None = done.value
+                return found
+            if self._woken or self._closed:
+                self._look = look
+                return None
 
     def _pause(self) -> bool:
         rung = self._bell.wait(_QUIET)

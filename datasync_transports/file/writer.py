@@ -18,7 +18,8 @@ from datasync_core.transport import (
     Unsupported,
     Writer,
 )
-from datasync_transports.file.documents import Broken, to_json
+from datasync_transports.file.broken import Broken
+from datasync_transports.file.documents import MAX_DOCUMENT, to_json
 from datasync_transports.file.tree import PASSED_OVER, SUFFIXES
 
 KEY_BYTES = 250
@@ -28,8 +29,9 @@ KEY_BYTES = 250
 class FileWriter(Writer):
     """Writes one document a commit. Any thread may call it; it keeps nothing open."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, max_document: int = MAX_DOCUMENT) -> None:
         self._root = root
+        self._max_document = max_document
 
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
         root = self._root
@@ -46,7 +48,7 @@ class FileWriter(Writer):
                     raise ConnectionLost(f"there is no {root}; make the directory, or name another one")
                 there = [file for suffix in SUFFIXES if os.path.lexists(file := Path(f"{stem}{suffix}"))]
                 if isinstance(op, Put):
-                    _put(Path(f"{stem}.json"), op, there)
+                    _put(Path(f"{stem}.json"), op, there, self._max_document)
                 else:
                     for file in there:
                         file.unlink(missing_ok=True)
@@ -64,9 +66,9 @@ class FileWriter(Writer):
         return self._root.joinpath(*parts)
 
 
-def _put(file: Path, op: Put, there: Sequence[Path]) -> None:
+def _put(file: Path, op: Put, there: Sequence[Path], max_document: int) -> None:
     try:
-        to_json(file.name, op.value)
+        to_json(file.name, op.value, max_document)
     except Broken as broken:
         raise Unsupported(f"the value of {op.key} cannot be kept as {file.name}{broken}") from broken
     for other in there:

@@ -203,12 +203,26 @@ def test_a_file_that_is_no_utf8_is_refused() -> None:
             parse(content, "file")
 
 
-def test_of_a_key_that_comes_twice_the_later_counts() -> None:
+def test_of_a_key_that_comes_in_two_lines_the_later_counts() -> None:
     content = (
         b'\xef\xbb\xbf{"key": "a", "text": "1"}\n{"key": "b", "text": "2"}\n{"key": "a", "base64": "Mw=="}\n'
     )
     assert parse(content, "file") == [Put("b", b"2"), Put("a", b"3")]
-    assert parse(b'{"a": 1, "b": 2, "a": null}', "file") == [Delete("a"), Put("b", b"2")]
+
+
+def test_a_name_that_stands_twice_in_one_object_is_refused() -> None:
+    for content, where in (
+        (b'{"a": 1, "b": 2, "a": null}', "1: the name 'a'"),
+        (b'{"a": {"x": "{",\n "y": [{"x": 1}],\n "x": 2}}', "3: the name 'x'"),
+        (b'{"key": "a", "text": "1"}\n{"key": "b", "text": "", "t\\u0065xt": ""}', "2: the name 'text'"),
+    ):
+        with pytest.raises(UsageError, match=f"^file:{where} is there twice"):
+            parse(content, "file")
+    assert parse(b'{"a": "\\"a\\": {", "b": {"a": [{"a": 1}, {"a": 1.10}]}}', "file") == [
+        Put("a", b'"a": {'),
+        Put("b", b'{"a":[{"a":1},{"a":1.10}]}'),
+    ]
+    assert parse(b'{"a": null}', "file") == [Delete("a")]
 
 
 def test_a_mapping_with_a_key_called_key_is_a_mapping() -> None:
