@@ -18,17 +18,17 @@ from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue, PluginError, error_text, said
 from datasync_core.model.keys import shown
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _WHERE = re.compile(r"(.*?)( - at ((?:`key` in )?`\$[^`]*`))?", re.DOTALL)
 
 
-class Codec(Generic[T]):
+class Codec(Generic[T_co]):
     """How one watch reads values. ``kind``: codecs with equal kinds decode alike, so one check serves all."""
 
     __slots__ = ("decode", "kind", "raw")
 
-    def __init__(self, decode: Callable[[bytes], T], kind: Hashable, *, raw: bool = False) -> None:
+    def __init__(self, decode: Callable[[bytes], T_co], kind: Hashable, *, raw: bool = False) -> None:
         self.decode = decode
         self.kind = kind
         self.raw = raw
@@ -46,7 +46,7 @@ class Codec(Generic[T]):
             raise InvalidValue(f"{shown(entry.key)} (revision {entry.revision}): {explain(error)}") from error
         entry._checked |= bit
 
-    def check_all(self, entries: Iterable[Entry], bit: int) -> list[T]:
+    def check_all(self, entries: Iterable[Entry], bit: int) -> list[T_co]:
         """The same for several that can be read, at once: their values. Raises what the codec raises, for any."""
         decode = self.decode
         values = [decode(entry.value) for entry in entries]

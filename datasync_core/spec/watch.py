@@ -13,15 +13,16 @@ from datasync_core.spec.codec import Codec, make_codec
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Watch(Generic[T]):
+class Watch(Generic[T_co]):
     """A path of a store and the type of its values; ``event[WATCH]`` is typed by it.
 
     ``path`` ending in ``/`` is a subtree, ``""`` everything, else one key. ``type`` is what values are decoded
     into (`spec/codec.py`), ``codec`` any callable from bytes instead. ``store`` is the plugin's own name for a
-    store; configuration says which one that is. Watches compare by identity; they hold no state.
+    store; configuration says which one that is. Watches compare by identity; they hold no state. They only give
+    values, so a ``Watch[str]`` is a ``Watch[object]``, too: a list of watches of several types needs no annotation.
 
     Raises `PluginError` for a path or a codec that can never work; a type is checked when the plugin is loaded.
     """
@@ -31,20 +32,20 @@ class Watch(Generic[T]):
     @overload
     def __init__(self: Watch[Any], path: str, *, store: str = "main") -> None: ...
     @overload
-    def __init__(self, path: str, type: type[T], *, store: str = "main") -> None: ...
+    def __init__(self, path: str, type: type[T_co], *, store: str = "main") -> None: ...
     @overload
-    def __init__(self, path: str, type: TypeForm[T], *, store: str = "main") -> None: ...
+    def __init__(self, path: str, type: TypeForm[T_co], *, store: str = "main") -> None: ...
     @overload
-    def __init__(self, path: str, *, codec: Callable[[bytes], T], store: str = "main") -> None: ...
+    def __init__(self, path: str, *, codec: Callable[[bytes], T_co], store: str = "main") -> None: ...
     @overload
     def __init__(
-        self, path: str, type: TypeForm[T], *, codec: Callable[[bytes], T], store: str = "main"
+        self, path: str, type: TypeForm[T_co], *, codec: Callable[[bytes], T_co], store: str = "main"
     ) -> None: ...
     def __init__(
         self, path: str, type: Any = Any, *, codec: Callable[[bytes], Any] | None = None, store: str = "main"
     ) -> None:
         try:
-            self.path = check_path(path)
+            self.path: str = check_path(path)  # declared: of a typed package pyright infers no attributes
         except UsageError as error:
             raise PluginError(f"Watch: {error}") from error
         if not isinstance(store, str) or not store:  # type: ignore[redundant-expr]  # authors need not use mypy
@@ -53,20 +54,20 @@ class Watch(Generic[T]):
             raise PluginError(
                 f"Watch({path!r}): codec= takes a callable from bytes to a value, got {codec!r}"
             )
-        self.type = type
-        self.store = store
-        self.offset = name_offset(path)
+        self.type: Any = type
+        self.store: str = store
+        self.offset: int = name_offset(path)
         """Where a name starts in each key of this watch."""
         caller = sys._getframe(1)
         while caller.f_globals.get("__name__") == "typing" and caller.f_back is not None:
             caller = caller.f_back  # Watch[Route](…) is called through typing
-        self.where = (caller.f_code.co_filename, caller.f_lineno)
+        self.where: tuple[str, int] = (caller.f_code.co_filename, caller.f_lineno)
         """File and line that made this watch, for messages about it."""
         self._codec = codec
-        self._made: Codec[T] | None = None
+        self._made: Codec[T_co] | None = None
 
     @property
-    def codec(self) -> Codec[T]:
+    def codec(self) -> Codec[T_co]:
         """How values are decoded, made when first asked for: a type may name classes that come later in its module.
 
         Raises `PluginError` for a type that cannot be decoded into.

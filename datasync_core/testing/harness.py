@@ -11,7 +11,7 @@ so far, one a line, and the states; under pytest the fixture `harness` adds that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import msgspec
 
@@ -91,7 +91,22 @@ class Harness:
     bytes, text, or anything that becomes JSON. Owned by one thread.
     """
 
+    @overload
     def __init__(
+        self,
+        *,
+        stores: Sequence[str] = ("main",),
+        config: Mapping[str, Mapping[str, object]] | None = None,
+        patience: Patience | None = None,
+        seed: int = 0,
+        paused: bool = False,
+        brake: tuple[float, int] = (0.5, 10),
+        expected: Mapping[str, int] | None = None,
+        **plugins: object,
+    ) -> None: ...
+    @overload  # ``Harness(**plugins)``: type checkers take each value of a dict for each argument
+    def __init__(self, **plugins: object) -> None: ...
+    def __init__(  # type: ignore[misc]  # a plugin called like a setting would be that
         self,
         *,
         stores: Sequence[str] = ("main",),

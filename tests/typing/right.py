@@ -1,12 +1,14 @@
 """A plugin that uses every typed name as it is meant: mypy --strict and pyright find nothing here."""
 
+# pyright: strictListInference=true
+
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, assert_type
 
-from attrs import frozen
+from attrs import define, frozen
 
 from datasync_core import (
     Change,
@@ -22,6 +24,7 @@ from datasync_core import (
     Watch,
     hookimpl,
 )
+from datasync_core.testing import Harness
 
 
 @frozen
@@ -62,7 +65,7 @@ PORTS = Watch("ports/", codec=read_port)
 LABELLED = Watch("labelled/", int, codec=read_port)
 ANYTHING = Watch("")
 
-watches: list[Watch[Any]] = [
+watches = [
     ROUTES,
     PEERS,
     LIMITS,
@@ -165,6 +168,70 @@ def on_fault(fault: Fault) -> None:
     """A fault, told to observers."""
     assert_type(fault.plugin, str | None)
     assert_type(fault.cause, BaseException | None)
+
+
+for watch in watches:  # of many types, in a list without an annotation
+    assert_type(watch.path, str)
+    assert_type(watch.store, str)
+
+
+@define
+class Listing:
+    """A plugin that says what it watches in the class, and goes over that."""
+
+    watches = [Watch("a/", str), Watch("b/", bytes), Watch("c/", Route), Watch("d/", int | None)]
+    requires = ["interfaces"]
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        """Whatever is watched is read in one loop."""
+        for watch in self.watches:
+            for name in event[watch]:
+                assert_type(name, str)
+            for change in event.changes(watch):
+                assert_type(change.key, str)
+
+
+class Late:
+    """A plugin that makes its watches when it is made."""
+
+    def __init__(self, folder: str) -> None:
+        self.names = Watch(f"{folder}/names/", str)
+        self.watches = [self.names, Watch(f"{folder}/raw/", bytes)]
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        """Each watch still has its own type."""
+        assert_type(event[self.names], Mapping[str, str])
+
+
+def paths(watched: list[Watch[Any]]) -> list[str]:
+    """A function of a plugin's own that takes watches, whatever their types."""
+    return [watch.path for watch in watched]
+
+
+def subtrees(watched: Iterable[Watch[object]]) -> list[str]:
+    """The same for one that reads no values."""
+    return [watch.path for watch in watched if watch.is_subtree]
+
+
+paths([ROUTES, NAMES, RAW])
+subtrees(watches)
+subtrees([Watch("a/", str), Watch("b/", list[int])])
+subtrees([NAMES])
+
+
+def harnesses() -> list[Harness]:
+    """Plugins under test, by name: as keywords, or in a mapping where a name is no identifier."""
+    late, listing = Late("names"), Listing()
+    plugins: dict[str, object] = {"my-late": late, "listing": listing}
+    return [
+        Harness(late=late, listing=listing, stores=("main", "aux"), paused=True),
+        Harness(late=Late, config={"late": {"folder": "names"}}),
+        Harness(**{"my-late": late}),
+        Harness(**{"my-late": late, "listing": listing, "late": Late}),
+        Harness(**plugins),
+    ]
 
 
 class Tracing:
