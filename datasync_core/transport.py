@@ -10,7 +10,7 @@ from datasync_core.model.errors import (
     StoreError,
     Unsupported,
 )
-from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
+from datasync_core.model.keys import Subtree, covers, is_subtree, key_name, outermost
 from datasync_core.model.url import Url
 from datasync_core.spec.listing import ListingTransport
 from datasync_core.spec.stranger import stranger
@@ -39,6 +39,7 @@ __all__ = [
     "Writer",
     "covers",
     "is_subtree",
+    "key_name",
     "outermost",
     "stranger",
 ]

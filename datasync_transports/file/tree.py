@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from datasync_core.transport import ConnectionLost, Misconfigured, is_subtree
+from datasync_core.transport import ConnectionLost, Misconfigured, is_subtree, key_name
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 PASSED_OVER = "lost+found"  # of a file system's own root; closed to all but root
@@ -139,8 +139,13 @@ class Directory:
         key = prefix + stem
         if suffix in SUFFIXES and self._paths.cover(key):
             name = prefix + entry.name
-            if (shown := key.encode(errors="surrogateescape").decode(errors="backslashreplace")) != key:
-                key, name, problem = shown, shown + suffix, "has a name that is no UTF-8 text; rename it"
+            raw = key.encode(errors="surrogateescape")
+            if (shown := raw.decode(errors="backslashreplace")) != key:
+                key, name, problem = (
+                    key_name(raw),
+                    shown + suffix,
+                    "has a name that is no UTF-8 text; rename it",
+                )
             tree.setdefault(key, []).append(File(name, entry.path, signature, problem))
         return None
 

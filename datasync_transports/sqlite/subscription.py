@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 
 from datasync_core.transport import (
@@ -17,6 +18,7 @@ from datasync_core.transport import (
     Gone,
     StoreError,
     Subscription,
+    key_name,
 )
 from datasync_transports.sqlite import expiry
 from datasync_transports.sqlite.database import Database, Place
@@ -192,23 +194,22 @@ class SqliteSubscription(Subscription):
 
 
 def _entries(rows: Sequence[tuple[bytes, bytes, int]]) -> list[Entry]:
-    try:
-        return [Entry(key.decode(), value, rev) for key, value, rev in rows]
-    except UnicodeDecodeError:
-        return [_entry(*row) for row in rows]
+    keys = b"".join([row[0] for row in rows])
+    if b"\0" not in keys:  # else a key may need another name than its text
+        with suppress(UnicodeDecodeError):
+            return [Entry(key.decode(), value, rev) for key, value, rev in rows]
+    return [_entry(*row) for row in rows]
 
 
 def _entry(key: bytes, value: bytes, rev: int) -> Entry:
     try:
-        return Entry(key.decode(), value, rev)
+        key.decode()
     except UnicodeDecodeError:
-        return Entry(_shown(key), value, rev, f"the key {_shown(key)} is no UTF-8 text; write it anew")
-
-
-def _shown(key: bytes) -> str:
-    return key.decode(errors="backslashreplace")
+        shown = key.decode(errors="backslashreplace")
+        return Entry(key_name(key), value, rev, f"the key {shown} is no UTF-8 text; write it anew")
+    return Entry(key_name(key), value, rev)
 
 
 def _changes(rows: Sequence[tuple[bytes, bytes | None, int]]) -> Iterator[Entry | Gone]:
     for key, value, rev in rows:
-        yield Gone(_shown(key), rev) if value is None else _entry(key, value, rev)
+        yield Gone(key_name(key), rev) if value is None else _entry(key, value, rev)
