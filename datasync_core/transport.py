@@ -11,6 +11,7 @@ from datasync_core.model.errors import (
     Unsupported,
 )
 from datasync_core.model.keys import Subtree, covers, is_subtree, key_name, outermost
+from datasync_core.model.owner import Owner
 from datasync_core.model.url import Url
 from datasync_core.spec.listing import ListingTransport
 from datasync_core.spec.stranger import stranger
@@ -29,6 +30,7 @@ __all__ = [
     "Gone",
     "ListingTransport",
     "Misconfigured",
+    "Owner",
     "Put",
     "StoreError",
     "Subscription",

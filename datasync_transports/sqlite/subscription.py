@@ -16,6 +16,7 @@ from datasync_core.transport import (
     CursorExpired,
     Entry,
     Gone,
+    Owner,
     StoreError,
     Subscription,
     key_name,
@@ -39,6 +40,7 @@ class SqliteSubscription(Subscription):
 
     def __init__(self, place: Place, paths: Sequence[str], *, create: bool) -> None:
         self._place = place
+        self._owner = Owner(f"a subscription to {place.file}")
         self._paths = Paths(paths)
         self._watched = tuple(self._paths.alternatives())
         self._create = create
@@ -52,6 +54,7 @@ class SqliteSubscription(Subscription):
         self._expires: float | None = None  # when the next key expires
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._owner.check()
         self._position = None
         with self._lock, explained(self._place.file):
             database = self._opened()
@@ -71,6 +74,7 @@ class SqliteSubscription(Subscription):
         self._version = None
 
     def resume(self, cursor: Cursor) -> None:
+        self._owner.check()
         with self._lock, explained(self._place.file):
             database = self._opened()
             place = _POSITION.match(cursor.position)
@@ -87,6 +91,7 @@ class SqliteSubscription(Subscription):
                 raise
 
     def poll(self, timeout: float) -> Batch | None:
+        self._owner.check()
         deadline = time.monotonic() + timeout
         while True:
             self._bell.clear()
@@ -114,6 +119,8 @@ class SqliteSubscription(Subscription):
         self._bell.set()
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return  # the parent's locks are on the file
         self._closed = True
         with self._lock:
             if self._database is not None:
