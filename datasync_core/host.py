@@ -83,9 +83,7 @@ class Host:
         self.plugins: tuple[Plugin, ...] = ()
         """The plugins that run or wait, in DAG order, after `load`."""
         self._given = dict(plugins or {})
-        self._discover = discover
-        self._files = files
-        self._wrappers = wrappers
+        self._discover, self._files, self._wrappers = discover, files, wrappers
         self._runtime: Runtime = runtime or RealRuntime()
         self._doorbell = self._runtime.doorbell()
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
@@ -147,6 +145,7 @@ class Host:
 
         Raises `HostError` where a host of this name runs already, `ConfigError` for an unusable state directory.
         """
+        self._dispatcher.owner.check()
         if self._thread is not None or self._stopped:
             raise HostError(f"host {self.name} was started already: make a new Host")
         self.load()
@@ -176,8 +175,10 @@ class Host:
         """Let the running hook finish, call `on_stop` in reverse order, end every thread.
 
         Waits up to ``timeout`` seconds (None: for ever); False where a hook still runs then (`running` names it).
-        On the dispatcher's own thread (in a hook) it only asks, and returns False.
+        On the dispatcher's own thread (in a hook) it only asks, and returns False. A forked child stops nothing.
         """
+        if not self._dispatcher.owner.is_here:
+            return True
         deadline = None if timeout is None else self._runtime.monotonic() + timeout
 
         def left() -> float | None:
@@ -322,8 +323,7 @@ class Host:
             return name
         if name == "main" and len(self.stores) == 1:  # a single store, whatever its name, is main
             return next(iter(self.stores))
-        names = ", ".join(self.stores) or "none"
-        raise ConfigError(f"there is no store {name}; configured are {names}")
+        raise ConfigError(f"there is no store {name}; configured are {', '.join(self.stores) or 'none'}")
 
     def _wire(self, stores: Mapping[str, Mapping[str, str]]) -> None:
         counted = [name for name, store in self.stores.items() if not store.capabilities.revisions]

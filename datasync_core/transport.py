@@ -11,7 +11,8 @@ from datasync_core.model.errors import (
     StoreError,
     Unsupported,
 )
-from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
+from datasync_core.model.keys import Subtree, covers, is_subtree, key_name, outermost
+from datasync_core.model.owner import Owner
 from datasync_core.model.url import Url
 from datasync_core.spec.listing import ListingTransport
 from datasync_core.spec.stranger import stranger
@@ -30,6 +31,7 @@ __all__ = [
     "Gone",
     "ListingTransport",
     "Misconfigured",
+    "Owner",
     "Put",
     "StoreError",
     "Subscription",
@@ -40,6 +42,7 @@ __all__ = [
     "Writer",
     "covers",
     "is_subtree",
+    "key_name",
     "name_twice",
     "outermost",
     "stranger",

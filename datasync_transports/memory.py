@@ -30,6 +30,7 @@ from datasync_core.transport import (
     Entry,
     Gone,
     Misconfigured,
+    Owner,
     Put,
     StoreError,
     Subscription,
@@ -80,6 +81,7 @@ class _Store:
 
     def __init__(self, name: str, history: int) -> None:
         self.name = name
+        self.owner = Owner(f"the store {name}")
         self.limit = history
         self.lock = threading.Lock()
         self.epoch = uuid.uuid4().hex
@@ -96,7 +98,11 @@ class _Store:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the lock of a swept store; afterwards, those who wait hear if there was a new revision."""
+        """Hold the lock of a swept store; afterwards, those who wait hear if there was a new revision.
+
+        A forked child has a copy, of which its parent learns nothing: there it raises `UsageError`.
+        """
+        self.owner.check()
         bells: list[Doorbell] = []
         try:
             with self.lock:
@@ -157,6 +163,7 @@ class _MemorySubscription(Subscription):
         self._position: int | None = None
         self._woken = False
         self._closed = False
+        store.owner.check()
         with store.lock:
             store.check(store.life)
             self._life = store.life
@@ -177,6 +184,7 @@ class _MemorySubscription(Subscription):
 
     def resume(self, cursor: Cursor) -> None:
         store = self._store
+        store.owner.check()
         with store.lock:
             self._check()
             position = int(cursor.position) if _POSITION.match(cursor.position) else -1
@@ -212,6 +220,8 @@ class _MemorySubscription(Subscription):
         self.bell.ring()
 
     def close(self) -> None:
+        if not self._store.owner.is_here:
+            return
         with self._store.lock:
             self._closed = True
             self._store.subscriptions.discard(self)
@@ -299,7 +309,8 @@ class MemoryTransport(Transport):
     """A store in this process; any thread may use it, with any number of subscriptions and writers.
 
     ``memory:`` is private to its object; ``memory:NAME`` is one store for all that say the name, until the
-    last of them is gone. ``history``: how many changes are kept for subscriptions that are behind or resume.
+    last of them is gone. A forked child cannot use its parent's: it makes its own.
+    ``history``: how many changes are kept for subscriptions that are behind or resume.
     `lose`, `back` and `clear` do what befalls stores elsewhere, for tests of what rests on them.
     """
 
@@ -317,7 +328,9 @@ class MemoryTransport(Transport):
             self._store = _Store("memory:", history)
         else:
             with self._shared_lock:
-                found = self._shared.get(self.url.path) or _Store(f"memory:{self.url.path}", history)
+                found = self._shared.get(self.url.path)
+                if found is None or not found.owner.is_here:
+                    found = _Store(f"memory:{self.url.path}", history)
                 self._shared[self.url.path] = self._store = found
             with found.lock:
                 found.limit = max(found.limit, history)

@@ -21,8 +21,9 @@ from datasync_core.dispatch.faultlog import FaultLog
 from datasync_core.dispatch.intake import Intake, in_order
 from datasync_core.dispatch.lane import Lane
 from datasync_core.dispatch.states import PluginState, StateName, describe, is_beginning, state_of
-from datasync_core.model.errors import said
+from datasync_core.model.errors import HostError, said
 from datasync_core.model.faults import Fault
+from datasync_core.model.owner import Owner
 from datasync_core.model.runtime import Doorbell, Runtime
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
@@ -35,6 +36,7 @@ class Dispatcher:
 
     def __init__(self, runtime: Runtime, doorbell: Doorbell) -> None:
         self.runtime = runtime
+        self.owner = Owner("this host", "make a new Host", HostError)
         self.round = 0
         self.running: tuple[str, str] | None = None
         """Plugin and hook that is being called. Any thread may read it."""
@@ -79,6 +81,7 @@ class Dispatcher:
 
         Any number of one name before the next round are one.
         """
+        self.owner.check()
         with self._lock:
             self._commands[command if name is None else name] = command
         self._doorbell.ring()
@@ -92,6 +95,7 @@ class Dispatcher:
 
         Any number of wishes before the next round are one.
         """
+        self.owner.check()
         with self._lock:
             if self._wishes.get(plugin) != "fault":
                 self._wishes[plugin] = reason
@@ -109,11 +113,13 @@ class Dispatcher:
 
     def report(self, fault: Fault) -> None:
         """Log a fault, keep it for whoever asks, and tell the observers in the next turn. Never waits."""
+        self.owner.check()
         self._faults.add(fault)
         self._doorbell.ring()
 
     def watch(self, waiter: Doorbell) -> None:
         """Ring ``waiter`` after each turn, until `unwatch`."""
+        self.owner.check()
         with self._lock:
             self._waiters.add(waiter)
 

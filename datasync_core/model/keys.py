@@ -5,9 +5,13 @@ A *path* is what a watch covers: a subtree when it ends in ``/``, everything whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from datasync_core.model.errors import UsageError
+
+_ODD = {0: "\0\\x00", **{0xDC00 + byte: f"\0\\x{byte:02x}" for byte in range(0x80, 0x100)}}
+_LIKE_ODD = re.compile(r"\0\\x[0-9a-f]{2}")
 
 
 class Subtree(str):
@@ -42,6 +46,26 @@ def outermost(paths: Iterable[str]) -> list[str]:
         if not (kept and is_subtree(kept[-1]) and path.startswith(kept[-1])):
             kept.append(path)
     return kept
+
+
+def key_name(key: bytes) -> str:
+    r"""Return the name of a store's key, another one for each key: of UTF-8 text the text itself.
+
+    In a key that is not UTF-8, each odd byte becomes NUL, ``\x`` and two hex digits, and so does each NUL. The host
+    writes and watches no key with a NUL, so that such a name needs no way back, and stays apart from the text
+    ``\xff``. Text that has this form all the same (another program wrote it) has its NULs written so, too.
+
+    >>> key_name(b"a/\xff"), key_name(rb"a/\xff")
+    ('a/\x00\\xff', 'a/\\xff')
+    """
+    text = key.decode(errors="surrogateescape")
+    if text.isascii() and "\0" not in text:
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.translate(_ODD)
+    return text.translate(_ODD) if _LIKE_ODD.search(text) else text
 
 
 def shown(text: str) -> str:

@@ -36,6 +36,9 @@ class Operations:
     problems: Sequence[Problem]
     disabled: Mapping[str, str]
 
+    def __attrs_post_init__(self) -> None:
+        self.dispatcher.owner.check()  # a forked child would see what its parent had at the fork, for ever
+
     def states(self) -> Mapping[str, PluginState]:
         """The state of every plugin, also of those that failed to load or are disabled."""
         states = {name: PluginState(name, StateName.DISABLED, why) for name, why in self.disabled.items()}

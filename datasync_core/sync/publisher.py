@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from datasync_core.model.entries import Delete, Entry, Put
-from datasync_core.model.errors import Conflict, StoreError, Unsupported, UsageError, said
+from datasync_core.model.errors import Conflict, HostError, StoreError, Unsupported, UsageError, said
 from datasync_core.model.keys import check_key, shown
+from datasync_core.model.owner import Owner
 from datasync_core.model.runtime import Runtime
 from datasync_core.spec.transport import Writer
 from datasync_core.sync.store import Store
@@ -17,10 +18,12 @@ class StorePublisher:
     """One store's `spec.context.Publisher`: any thread may write, one at a time.
 
     A write returns when the store has it and raises when it has not; nothing waits here for a store to come back.
+    In a forked child of the process that made it, it raises `HostError`: the connection is the parent's.
     """
 
     def __init__(self, store: Store, runtime: Runtime) -> None:
         self._store = store
+        self._owner = Owner(f"the publisher of store {store.name}", "make a new Host", HostError)
         self._lock = runtime.lock()
         self._writer: Writer | None = None  # under the lock
         self._closed = False  # under the lock
@@ -45,8 +48,9 @@ class StorePublisher:
         """Do all operations or none and return the revision.
 
         Raises `UsageError` for what is no key, no value, or a key twice; a `StoreError` where the store has not
-        taken it (`Unsupported`: it cannot; `Conflict`: an expectation did not hold).
+        taken it (`Unsupported`: it cannot; `Conflict`: an expectation did not hold); `HostError` in a forked child.
         """
+        self._owner.check()
         self._check(ops, expect or {})
         expected = self._in_the_store(expect or {})
         with self._lock:
@@ -68,7 +72,9 @@ class StorePublisher:
         return revision
 
     def close(self) -> None:
-        """Let go of the store; later writes raise `StoreError`."""
+        """Let go of the store; later writes raise `StoreError`. Does nothing in a forked child."""
+        if not self._owner.is_here:
+            return
         with self._lock:
             self._closed = True
             self._drop()

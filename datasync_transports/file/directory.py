@@ -17,7 +17,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple, TypeAlias
 
-from datasync_core.transport import ConnectionLost, Misconfigured
+from datasync_core.transport import ConnectionLost, Misconfigured, key_name
 from datasync_transports.file.tree import PASSED_OVER, SUFFIXES, File, Listing, Paths, folders_of
 
 MOST = 1_000_000
@@ -170,8 +170,10 @@ class Directory:
         key = at.prefix + stem
         if suffix in SUFFIXES and self._paths.cover(key):
             name = at.prefix + entry.name
-            if (shown := key.encode(errors="surrogateescape").decode(errors="backslashreplace")) != key:
-                key, name, problem = shown, shown + suffix, "has a name that is no UTF-8 text; rename it"
+            raw = key.encode(errors="surrogateescape")
+            if (shown := raw.decode(errors="backslashreplace")) != key:
+                key, name = key_name(raw), shown + suffix
+                problem = "has a name that is no UTF-8 text; rename it"
             listing.tree.setdefault(key, []).append(File(name, entry.path, signature, problem))
         return None
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import ResponseError
 
-from datasync_core.transport import Entry, Gone
+from datasync_core.transport import Entry, Gone, key_name
 from datasync_transports.redis.failures import is_forbidden
 from datasync_transports.redis.paths import Paths
 from datasync_transports.redis.wire import Command, Wire
@@ -185,8 +185,11 @@ class Reader:
             try:
                 name, error = key.decode(), None
             except UnicodeDecodeError:
-                name = key.decode(errors="backslashreplace")
-                error = f"the key {name} is no UTF-8 text; write it anew"
+                shown = key.decode(errors="backslashreplace")
+                name, error = key_name(key), f"the key {shown} is no UTF-8 text; write it anew"
+            else:
+                if "\0" in name:
+                    name = key_name(key)
             if value is None:
                 kind = kinds.get(key, "none")
                 if kind == "hash" and key in fields:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from datasync_core.transport import Batch, ConnectionLost, Entry, StoreError, Subscription
+from datasync_core.transport import Batch, ConnectionLost, Entry, Owner, StoreError, Subscription
 from datasync_transports.redis.bell import Bell
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.paths import Paths
@@ -28,6 +28,7 @@ class RedisSubscription(Subscription):
 
     def __init__(self, place: Place, paths: Sequence[str], liveness: float) -> None:
         self._place = place
+        self._owner = Owner(f"a subscription to {place.where}")
         self._paths = Paths(paths)
         self._liveness = liveness
         self._lock = threading.Lock()
@@ -38,6 +39,7 @@ class RedisSubscription(Subscription):
         self._complete = False  # whether a snapshot was read to its end
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._owner.check()
         self._complete = False
         with self._lock:
             wire, reader = self._open()
@@ -52,6 +54,7 @@ class RedisSubscription(Subscription):
         self._complete = True
 
     def poll(self, timeout: float) -> Batch | None:
+        self._owner.check()
         deadline = time.monotonic() + timeout
         with self._lock:
             while True:
@@ -77,6 +80,8 @@ class RedisSubscription(Subscription):
         self._bell.ring()
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return  # it would end the parent's connection, too
         self._closed = True
         opened = self._opened
         if opened is not None:

@@ -65,10 +65,11 @@ class RedisWriter(Writer):
         while True:
             self._ask(wire, [("WATCH", *keys)])
             try:
-                for key, change in reader.read(keys).items():
-                    found = 0 if change.gone else digest(change.value)
-                    if found != expect[key.decode()]:
-                        raise Conflict(self._difference(change, expect[change.key]))
+                changes = reader.read(keys)
+                for key, expected in expect.items():
+                    change = changes[key.encode()]
+                    if expected != (0 if change.gone else digest(change.value)):
+                        raise Conflict(self._difference(change, expected))
             except Conflict:
                 self._ask(wire, [("UNWATCH",)])
                 raise

@@ -7,8 +7,8 @@ without a value for ``retention`` seconds (an hour; at most 100,000 commits), so
 them.
 
 Nothing runs in the background: time to live is served by whoever polls or writes, purging by writers. A
-waiting subscription looks at ``PRAGMA data_version`` a hundred times a second. A key that somebody else wrote
-and that is no UTF-8 text is an `Entry` with an error, named with its odd bytes written as ``\\xff``.
+waiting subscription looks at ``PRAGMA data_version`` a hundred times a second. A key that another program wrote
+and that is not UTF-8 text is an `Entry` with an error, under a name that no other key has (`key_name`).
 """
 
 from datasync_transports.sqlite.transport import SqliteTransport

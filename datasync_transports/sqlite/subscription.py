@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 
 from datasync_core.transport import (
@@ -15,8 +16,10 @@ from datasync_core.transport import (
     CursorExpired,
     Entry,
     Gone,
+    Owner,
     StoreError,
     Subscription,
+    key_name,
 )
 from datasync_transports.sqlite import expiry
 from datasync_transports.sqlite.database import Database, Place
@@ -37,6 +40,7 @@ class SqliteSubscription(Subscription):
 
     def __init__(self, place: Place, paths: Sequence[str], *, create: bool) -> None:
         self._place = place
+        self._owner = Owner(f"a subscription to {place.file}")
         self._paths = Paths(paths)
         self._watched = tuple(self._paths.alternatives())
         self._create = create
@@ -50,6 +54,7 @@ class SqliteSubscription(Subscription):
         self._expires: float | None = None  # when the next key expires
 
     def snapshot(self) -> Iterator[Sequence[Entry]]:
+        self._owner.check()
         self._position = None
         with self._lock, explained(self._place.file):
             database = self._opened()
@@ -69,6 +74,7 @@ class SqliteSubscription(Subscription):
         self._version = None
 
     def resume(self, cursor: Cursor) -> None:
+        self._owner.check()
         with self._lock, explained(self._place.file):
             database = self._opened()
             place = _POSITION.match(cursor.position)
@@ -85,6 +91,7 @@ class SqliteSubscription(Subscription):
                 raise
 
     def poll(self, timeout: float) -> Batch | None:
+        self._owner.check()
         deadline = time.monotonic() + timeout
         while True:
             self._bell.clear()
@@ -112,6 +119,8 @@ class SqliteSubscription(Subscription):
         self._bell.set()
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return  # the parent's locks are on the file
         self._closed = True
         with self._lock:
             if self._database is not None:
@@ -192,23 +201,22 @@ class SqliteSubscription(Subscription):
 
 
 def _entries(rows: Sequence[tuple[bytes, bytes, int]]) -> list[Entry]:
-    try:
-        return [Entry(key.decode(), value, rev) for key, value, rev in rows]
-    except UnicodeDecodeError:
-        return [_entry(*row) for row in rows]
+    keys = b"".join([row[0] for row in rows])
+    if b"\0" not in keys:  # else a key may need another name than its text
+        with suppress(UnicodeDecodeError):
+            return [Entry(key.decode(), value, rev) for key, value, rev in rows]
+    return [_entry(*row) for row in rows]
 
 
 def _entry(key: bytes, value: bytes, rev: int) -> Entry:
     try:
-        return Entry(key.decode(), value, rev)
+        key.decode()
     except UnicodeDecodeError:
-        return Entry(_shown(key), value, rev, f"the key {_shown(key)} is no UTF-8 text; write it anew")
-
-
-def _shown(key: bytes) -> str:
-    return key.decode(errors="backslashreplace")
+        shown = key.decode(errors="backslashreplace")
+        return Entry(key_name(key), value, rev, f"the key {shown} is no UTF-8 text; write it anew")
+    return Entry(key_name(key), value, rev)
 
 
 def _changes(rows: Sequence[tuple[bytes, bytes | None, int]]) -> Iterator[Entry | Gone]:
     for key, value, rev in rows:
-        yield Gone(_shown(key), rev) if value is None else _entry(key, value, rev)
+        yield Gone(key_name(key), rev) if value is None else _entry(key, value, rev)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, Unsupported, Writer
+from datasync_core.transport import Conflict, ConnectionLost, Delete, Owner, Put, Unsupported, Writer
 from datasync_transports.sqlite import expiry
 from datasync_transports.sqlite.database import Database, Place
 from datasync_transports.sqlite.failures import explained
@@ -26,11 +26,13 @@ class SqliteWriter(Writer):
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._owner = Owner(f"a writer of {place.file}")
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._until_purge = 0
 
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        self._owner.check()
         if any(isinstance(op, Put) and op.alive for op in ops):
             raise Unsupported(f"{self._place.file} cannot bind a key to the life of a host")
         with self._lock, explained(self._place.file):
@@ -40,6 +42,8 @@ class SqliteWriter(Writer):
             return revision
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return  # the parent's locks are on the file
         with self._lock:
             if self._database is not None:
                 self._database.close()

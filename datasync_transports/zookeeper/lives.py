@@ -17,7 +17,7 @@ from typing import NamedTuple
 from kazoo.exceptions import NoNodeError
 from kazoo.protocol.serialization import Create, Sync
 
-from datasync_core.transport import ConnectionLost, Delete, Put
+from datasync_core.transport import ConnectionLost, Delete, Owner, Put
 from datasync_transports.zookeeper.failures import refused_credentials
 from datasync_transports.zookeeper.multi import EPHEMERAL, acl_of
 from datasync_transports.zookeeper.place import Place
@@ -43,6 +43,7 @@ class Lives:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._owner = Owner(f"a transport of {place}")
         self._lock = threading.Lock()
         self._session: Session | None = None  # under the lock
         self._closed = False  # under the lock
@@ -54,6 +55,7 @@ class Lives:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """The session, for one commit at a time. Raises `ConnectionLost` (unwritten) while the server is away."""
+        self._owner.check()
         with self._lock:
             try:
                 session = self._connected()
@@ -92,7 +94,9 @@ class Lives:
             self._look(session, made)
 
     def close(self) -> None:
-        """End the lives."""
+        """End the lives. In a forked child they go on: they are the parent's."""
+        if not self._owner.is_here:
+            return
         with self._lock:
             self._closed = True
             with self._book:

@@ -18,7 +18,7 @@ from kazoo.protocol.serialization import CloseInstance
 from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 
-from datasync_core.transport import ConnectionLost, Misconfigured, stranger
+from datasync_core.transport import ConnectionLost, Misconfigured, Owner, stranger
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.handler import Handler
 from datasync_transports.zookeeper.place import Place
@@ -65,6 +65,7 @@ class Session:
 
     def __init__(self, place: Place, *, lasting: Lasting | None = None) -> None:
         self.place = place
+        self._owner = Owner(f"a session with {place}")
         self.number = 0
         """What the server calls the session that there was a connection for last."""
         self._lasting = lasting
@@ -189,6 +190,8 @@ class Session:
 
     def close(self) -> None:
         """End the session; the thread of kazoo ends, too. Any thread, any number of times."""
+        if not self._owner.is_here:
+            return  # it is the parent's, which goes on with it
         self._closed = True
         with self._lock:
             client, self._client = self._client, None
@@ -205,7 +208,8 @@ class Session:
             client.close()
 
     def check(self) -> None:
-        """Raise a `StoreError` where the session is over."""
+        """Raise a `StoreError` where the session is over, a `UsageError` in a forked child."""
+        self._owner.check()
         if self._refused:
             raise failures.refused_credentials(self.place)
         if self._closed:

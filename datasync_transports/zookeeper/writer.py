@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from kazoo import exceptions
 from kazoo.protocol.serialization import Transaction
 
-from datasync_core.transport import ConnectionLost, Delete, Put, StoreError, Unsupported, Writer
+from datasync_core.transport import ConnectionLost, Delete, Owner, Put, StoreError, Unsupported, Writer
 from datasync_transports.zookeeper import failures
 from datasync_transports.zookeeper.lives import Lives
 from datasync_transports.zookeeper.multi import Multi, right
@@ -32,11 +32,13 @@ class ZookeeperWriter(Writer):
 
     def __init__(self, place: Place, lives: Lives) -> None:
         self._place = place
+        self._owner = Owner(f"a writer of {place}")
         self._lives = lives
         self._lock = threading.Lock()
         self._session: Session | None = None
 
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        self._owner.check()
         last = {op.key: op for op in ops}
         for key in {**last, **expect}:
             self._place.check_key(key)
@@ -60,6 +62,8 @@ class ZookeeperWriter(Writer):
         return revision
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return
         with self._lock:
             if self._session is not None:
                 self._session.close()

@@ -137,7 +137,7 @@ def test_a_key_that_cannot_be_read_is_named_and_the_others_are_there(place: Plac
         connection.execute(row)
     connection.close()
     listed = place.do("list", DB)
-    assert (listed.code, listed.lines) == (0, ["b\\xff", "good"])
+    assert (listed.code, listed.lines) == (0, ["b\\x00\\xff", "good"])
     assert "no UTF-8" in listed.err
     dumped = place.do("dump", DB)
     assert dumped.code == 1

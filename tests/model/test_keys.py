@@ -11,6 +11,7 @@ from datasync_core.model.keys import (
     check_path,
     covers,
     is_subtree,
+    key_name,
     name_offset,
     outermost,
     shown,
@@ -18,6 +19,35 @@ from datasync_core.model.keys import (
 
 TEXT = st.text("ab/:", max_size=6)
 PATHS = st.lists(TEXT, max_size=8)
+
+RAW = st.lists(
+    st.sampled_from([b"a", b"/", b"\\", b"\\x", b"\0", b"x00", b"ff", b"\xff", b"\x80", "ü".encode()]),
+    max_size=6,
+).map(b"".join)
+
+
+@given(RAW, RAW)
+def test_two_keys_of_a_store_never_have_one_name(one: bytes, other: bytes) -> None:
+    """G: what is done to a key is told of that key, and of no other that looks like it."""
+    assert (key_name(one) == key_name(other)) == (one == other)
+
+
+@given(RAW, RAW)
+def test_a_key_is_named_below_the_text_that_it_lies_below(prefix: bytes, rest: bytes) -> None:
+    path = prefix.decode(errors="ignore").replace("\0", "")
+    assert key_name(path.encode() + rest).startswith(path)
+
+
+@pytest.mark.parametrize("text", ["a", "ü/ß", r"col\xff", "back\\slash", "\ufffd", "a\0b", ""])
+def test_the_name_of_text_is_the_text(text: str) -> None:
+    assert key_name(text.encode()) == text
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"a/\xc3", b"\xed\xa0\x80", b"\0\x80"])
+def test_the_name_of_what_is_not_text_can_be_neither_written_nor_watched(raw: bytes) -> None:
+    for check in (check_key, check_path):
+        with pytest.raises(UsageError):
+            check(key_name(raw))
 
 
 @given(PATHS, TEXT)

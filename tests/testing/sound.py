@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from datasync_core.testing import OutsideStore
 from datasync_core.transport import (
     Batch,
     Capabilities,
+    Conflict,
     ConnectionLost,
     Cursor,
     CursorExpired,
@@ -185,6 +187,42 @@ class ReadOnly(Sound):
 
     def writer(self) -> Writer:
         raise Unsupported("read-only")
+
+
+class DocumentsSubscription(SoundSubscription):
+    def entry(self, entry: Entry) -> Entry:
+        entry.value = compact(entry.value)
+        return super().entry(entry)
+
+
+class DocumentsWriter(SoundWriter):
+    """Compares values in the form that readers see."""
+
+    def __init__(self, transport: Sound) -> None:
+        super().__init__(transport)
+        self.transport = transport
+
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        for key, expected in expect.items():
+            value = self.transport.world.memory.entries.get(key)
+            if expected != (0 if value is None else self.transport.revision_of(compact(value))):
+                raise Conflict(key)
+        return super().commit(ops)
+
+
+class Documents(Sound):
+    """A store of JSON documents that keeps them in a form of its own, and compares them by that."""
+
+    capabilities = Capabilities(transactions=True, compare=True)
+    subscription = DocumentsSubscription
+    writes = DocumentsWriter
+
+    def revision_of(self, value: bytes) -> int:
+        return 1 + zlib.crc32(value)
+
+
+def compact(document: bytes) -> bytes:
+    return json.dumps(json.loads(document), separators=(",", ":")).encode()
 
 
 def is_json(value: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,9 +13,11 @@ import pytest
 
 from datasync_core.testing import OutsideStore, TransportConformance
 from datasync_core.testing.conformance import Rule
-from datasync_core.transport import Transport
+from datasync_core.testing.conformance.rules import Broken, raises
+from datasync_core.testing.conformance.site import Site
+from datasync_core.transport import Delete, Put, Transport, Unsupported, Writer
 from tests.testing.broken import transports
-from tests.testing.sound import UNWRITABLE, Bare, NeverEmpty, ReadOnly, Sound, World
+from tests.testing.sound import UNWRITABLE, Bare, Documents, NeverEmpty, ReadOnly, Sound, SoundWriter, World
 
 ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).with_name("broken_suite.py")
@@ -50,6 +53,12 @@ class TestNoCapabilities(Kept):
 
 class TestNeverEmpty(Kept):
     transport_class = NeverEmpty
+
+
+class TestDocuments(Kept):
+    """What is compared is the meaning of a document, in every check."""
+
+    transport_class = Documents
 
 
 class TestReadOnly(Kept):
@@ -93,6 +102,46 @@ def test_each_check_finds_a_broken_transport_and_names_the_rule(tmp_path: Path) 
     assert set(verdicts) == set(broken)
     unnamed = {name: messages for name, messages in verdicts.items() if not names_a_rule(messages)}
     assert not unnamed, answer.stdout
+
+
+class Refusing(SoundWriter):
+    """Refuses everything, and not as it should."""
+
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        raise NotImplementedError("sorry")
+
+
+class Refuser(Bare):
+    writes = Refusing
+
+
+class Unwilling(Bare):
+    def writer(self) -> Writer:
+        raise NotImplementedError("none here")
+
+
+def test_another_error_than_unsupported_is_named_with_what_was_expected() -> None:
+    world = World()
+    site = Site(Refuser(world), world.outside(), 20.0)
+    writer = site.writer()
+    assert writer is not None
+    with pytest.raises(Broken) as caught:
+        site.refused(writer, "expiry (ttl=)", Put("a", b"1", 1.0))
+    assert str(caught.value) == (
+        "expiry (ttl=) is not declared, and commit raised NotImplementedError: sorry; expected Unsupported"
+    )
+    assert site.truth == {}
+    with pytest.raises(Broken, match="NotImplementedError: none here; expected a Writer, or Unsupported"):
+        Site(Unwilling(world), world.outside(), 20.0).writer()
+
+
+@pytest.mark.parametrize(("error", "found"), [(Unsupported("no"), True), (None, False)])
+def test_a_call_that_must_raise_is_judged_by_what_it_raises(error: Exception | None, found: bool) -> None:
+    def call() -> None:
+        if error is not None:
+            raise error
+
+    assert raises(Unsupported, call, "commit") == found
 
 
 def names_a_rule(messages: list[str]) -> bool:

@@ -397,7 +397,13 @@ def test_a_file_behind_a_link_to_elsewhere_is_followed(tmp_path: Path, root: Pat
 
 def test_a_name_that_is_no_text_is_an_error(root: Path, follow: Follow) -> None:
     (root / os.fsdecode(b"\xff.json")).write_text("1")
-    assert follow().read() == {r"\xff": r"\xff.json has a name that is no UTF-8 text; rename it"}
+    assert follow().read() == {"\0\\xff": r"\xff.json has a name that is no UTF-8 text; rename it"}
+
+
+def test_a_name_that_is_no_text_leaves_the_text_spelled_alike_alone(root: Path, follow: Follow) -> None:
+    (root / r"a\xfe.json").write_text("1")
+    (root / os.fsdecode(b"a\xfe.json")).write_text("2")
+    assert follow().read()[r"a\xfe"] == b"1"
 
 
 def test_wake_and_close_end_a_wait_at_once(root: Path, follow: Follow) -> None:

@@ -180,7 +180,7 @@ def test_keys_and_fields_that_are_no_text_are_errors_of_their_own(client: Any, m
     client.hset("p/g", "f", b"\xfd")
     copy = mirror()
     expected = {
-        "p/\\xff": r"the key p/\xff is no UTF-8 text; write it anew",
+        "p/\0\\xff": r"the key p/\xff is no UTF-8 text; write it anew",
         "p/h": r"the field \xfe of the hash is no UTF-8 text, which JSON has to be",
         "p/g": "the field f of the hash is no UTF-8 text, which JSON has to be",
     }
@@ -190,6 +190,18 @@ def test_keys_and_fields_that_are_no_text_are_errors_of_their_own(client: Any, m
     copy.until(lambda: "p/g" in copy.values)
     client.delete(b"p/\xff", "p/h")
     copy.until(lambda: copy.errors == {})
+
+
+def test_a_key_that_is_no_text_leaves_the_text_spelled_alike_alone(client: Any, mirror: Made) -> None:
+    client.set(r"p/a\xfe", "text")
+    copy = mirror()
+    client.set(b"p/a\xfe", "raw")
+    copy.until(lambda: len(copy.errors) == 1)
+    assert copy.values == {r"p/a\xfe": b"text"}
+    assert mirror().values == copy.values
+    client.delete(b"p/a\xfe")
+    copy.until(lambda: copy.errors == {})
+    assert copy.values == {r"p/a\xfe": b"text"}
 
 
 def test_writes_in_another_database_change_nothing_here(

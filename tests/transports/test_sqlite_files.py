@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from datasync_core.transport import ConnectionLost, CursorExpired, Delete, Entry, Put, Url
+from datasync_core.transport import ConnectionLost, CursorExpired, Delete, Entry, Gone, Put, Url
 from datasync_transports.sqlite import SqliteTransport, purge
 from tests.transports.stores import Store, cursor_of, drain, keys, read, values
 
@@ -269,9 +269,35 @@ def test_a_key_that_is_no_text_is_named_and_hurts_no_other(sqlite: Store, file: 
     sqlite.commit(Put("d", b"1"))
     for changes in (subscription.poll(1.0).changes, *sqlite.subscribe("").snapshot()):  # type: ignore[union-attr]
         errors = {change.key: change.error for change in changes if isinstance(change, Entry)}
-        assert errors.pop("b\\xff/") == "the key b\\xff/ is no UTF-8 text; write it anew"
+        assert errors.pop("b\0\\xff/") == "the key b\\xff/ is no UTF-8 text; write it anew"
         assert {"d": None}.items() <= errors.items()
         assert set(errors.values()) == {None}
+
+
+def test_a_key_that_is_no_text_leaves_the_text_spelled_alike_alone(sqlite: Store, file: Path) -> None:
+    sqlite.commit(Put(r"k\xfe", b"text"))
+    subscription = sqlite.subscribe("")
+    read(subscription)
+    told: list[Entry | Gone] = []
+    for revision, value in ((2, b"raw"), (3, None)):
+        with raw(file) as connection:
+            connection.execute("DELETE FROM kv WHERE key = CAST(x'6bfe' AS TEXT)")
+            connection.execute("INSERT INTO kv VALUES (CAST(x'6bfe' AS TEXT), ?, ?, NULL)", (value, revision))
+            connection.execute("INSERT INTO commits VALUES (?, 'ab', 0)", (revision,))
+        told += [change for batch in drain(subscription) for change in batch.changes]
+        names = [entry.key for chunk in sqlite.subscribe("").snapshot() for entry in chunk]
+        assert len(set(names)) == len(names) == (2 if value else 1)
+        assert r"k\xfe" in names
+    assert [(type(change), change.key) for change in told] == [(Entry, "k\0\\xfe"), (Gone, "k\0\\xfe")]
+
+
+def test_text_that_looks_like_the_name_of_another_key_has_its_own(sqlite: Store, file: Path) -> None:
+    sqlite.commit(Put("first", b"1"))
+    with raw(file) as connection:
+        for key in ("6bfe", "6b005c786665"):  # the second is the first one's name
+            connection.execute(f"INSERT INTO kv VALUES (CAST(x'{key}' AS TEXT), x'31', 1, NULL)")
+    names = [entry.key for chunk in sqlite.subscribe("").snapshot() for entry in chunk]
+    assert sorted(names) == ["first", "k\0\\x00\\xfe", "k\0\\xfe"]
 
 
 def test_a_file_that_is_reached_by_a_link_is_one_store(sqlite: Store, file: Path) -> None:

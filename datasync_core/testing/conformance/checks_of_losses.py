@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from datasync_core.model.entries import Cursor, Put
 from datasync_core.model.errors import ConnectionLost, CursorExpired, StoreError
-from datasync_core.testing.conformance.rules import Rule, holds, require
+from datasync_core.testing.conformance.rules import Rule, holds, raises, require
 from datasync_core.testing.conformance.site import Site, doc
 
 
@@ -132,11 +132,9 @@ class LossChecks:
         self._expires(site, Cursor(cursor.epoch, "?"), "resume took a cursor whose position is no position")
 
     def _expires(self, site: Site, cursor: Cursor, what: str) -> None:
-        try:
-            site.copy().subscription.resume(cursor)
-        except CursorExpired:
-            return
-        require(False, f"{what}; raise CursorExpired")
+        copy = site.copy()
+        expired = raises(CursorExpired, lambda: copy.subscription.resume(cursor), "resume")
+        require(expired, f"{what}; raise CursorExpired")
 
     def _is_lost(self, site: Site, what: str, call: Callable[[], object]) -> None:
         began = time.monotonic()

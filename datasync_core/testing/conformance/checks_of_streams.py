@@ -9,7 +9,7 @@ from itertools import pairwise
 from datasync_core.model.entries import Put
 from datasync_core.model.errors import ConnectionLost
 from datasync_core.testing.conformance.rules import Rule, holds, require
-from datasync_core.testing.conformance.site import Copy, Site, doc
+from datasync_core.testing.conformance.site import Site, doc
 
 _ROUNDS = 100
 
@@ -99,18 +99,19 @@ class StreamChecks:
         names = [f"t{k}" for k in range(20)]
         copy = site.copy().read()
         deadline = time.monotonic() + site.patience
-        newest = doc(_ROUNDS)
+        newest = site.canonical(doc(_ROUNDS))
 
         def act(number: int) -> None:
             if number <= _ROUNDS:
                 commit({name: doc(number) for name in names})
 
         with site.meanwhile(act):
-            while (values := _values(copy)) != {newest} and time.monotonic() < deadline:
+            while (values := set(copy.values.values())) != {newest} and time.monotonic() < deadline:
                 copy.poll(0.1)
                 whole = len(copy.entries) in {0, len(names)}
                 require(
-                    whole and len(_values(copy)) <= 1, "transactions is declared, but half of one was seen"
+                    whole and len(set(copy.values.values())) <= 1,
+                    "transactions is declared, but half of one was seen",
                 )
         require(values == {newest}, f"the last of {_ROUNDS} transactions was not told")
 
@@ -146,7 +147,3 @@ class StreamChecks:
         error = copy.until_lost(site.patience, "the root has vanished")
         require(isinstance(error, ConnectionLost), f"the root has vanished, and poll raised {error!r}")
         copy.check()
-
-
-def _values(copy: Copy) -> set[bytes]:
-    return {entry.value for entry in copy.entries.values()}

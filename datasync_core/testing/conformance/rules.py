@@ -46,6 +46,21 @@ def require(condition: bool, text: str) -> None:
         raise Broken(text)
 
 
+def raises(expected: type[Exception], call: Callable[[], object], what: str) -> bool:
+    """Return whether ``call``, which ``what`` names, raises ``expected``; `Broken` where it raises something else."""
+    __tracebackhide__ = True
+    try:
+        call()
+    except (expected, Broken) as error:
+        if isinstance(error, Broken):
+            raise
+        return True
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"
+        raise Broken(f"{what} raised {found}; expected {expected.__name__}") from error
+    return False
+
+
 def holds(rule: Rule) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Mark a check with the rule that it holds a transport to; whatever it raises begins with the rule."""
 

@@ -19,7 +19,7 @@ from datasync_core.model.errors import CursorExpired, StoreError, Unsupported
 from datasync_core.model.keys import Subtree, covers, is_subtree
 from datasync_core.spec.transport import Subscription, Transport, Writer
 from datasync_core.testing.conformance.outside import OutsideStore
-from datasync_core.testing.conformance.rules import Broken, require
+from datasync_core.testing.conformance.rules import Broken, raises, require
 
 T = TypeVar("T")
 _AT_ONCE = 100  # keys in one transaction from outside: etcd takes 128
@@ -110,11 +110,11 @@ class Site:
     def refused(self, writer: Writer, what: str, *ops: Put | Delete, expect: Mapping[str, int] = {}) -> None:
         """Require that a commit raises `Unsupported` and writes nothing."""
         before = dict(self.truth)
-        try:
-            self.write(writer, *ops, expect=expect)
-        except Unsupported:
-            pass
-        else:
+        if not raises(
+            Unsupported,
+            lambda: self.write(writer, *ops, expect=expect),
+            f"{what} is not declared, and commit",
+        ):
             self.truth = before
             raise Broken(f"{what} is not declared and yet was taken; declare it, or raise Unsupported")
         require(self.copy().read().is_true(), f"{what} raised Unsupported, but something of it was written")
@@ -125,6 +125,11 @@ class Site:
             writer = self.transport.writer()
         except Unsupported:
             return None
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            raise Broken(
+                f"writer() raised {found}; expected a Writer, or Unsupported of a read-only store"
+            ) from error
         self._stack.callback(_quietly, writer.close)
         return writer
 
@@ -201,6 +206,11 @@ class Copy:
         self._site = site
         self._paths = paths
         self._values: dict[str, bytes] = {}
+
+    @property
+    def values(self) -> Mapping[str, bytes]:
+        """Key → value (as `Site.canonical` has it) of what is there."""
+        return self._values
 
     @property
     def cursor(self) -> Cursor | None:
