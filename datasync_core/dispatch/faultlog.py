@@ -7,7 +7,7 @@ from collections import deque
 
 from attrs import evolve
 
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import LONGEST, Reject, Retry, cut
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
 
@@ -31,7 +31,8 @@ class FaultLog:
 
     def add(self, fault: Fault) -> None:
         """Log a fault, with its time, and keep it."""
-        fault = evolve(fault, time=self._runtime.time())
+        # What is not ours was cut where it came in; a key or a store's answer may be long as well.
+        fault = evolve(fault, time=self._runtime.time(), text=cut(fault.text, 2 * LONGEST))
         # An exception holds the frames that it came through, and these all that a hook had in its hands.
         self.latest.append(evolve(fault, cause=None))
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING

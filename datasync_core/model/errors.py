@@ -23,6 +23,9 @@ Each message says what is wrong, where, and what would be right, in one sentence
 
 from __future__ import annotations
 
+LONGEST = 4096
+"""Characters that are kept of a text which is not ours: hundreds are kept, logged and shown, and each may be 20 MB."""
+
 
 class DatasyncError(Exception):
     """Root of the tree: ``except DatasyncError`` catches what datasync raises, and nothing else."""
@@ -118,19 +121,32 @@ class Retry(Exception):
         self.delay = delay
 
 
+def cut(text: str, longest: int = LONGEST) -> str:
+    """Return a text of at most ``longest`` characters: of a longer one head and tail, and between them its length.
+
+    >>> cut("device said: " + "Z" * 1000 + " (busy)", 64)
+    'device said: ZZZZZZZZZ [cut: 1020 characters in all] ZZZZ (busy)'
+    """
+    if len(text) <= longest:
+        return text
+    mark = f" [cut: {len(text)} characters in all] "
+    tail = (longest - len(mark)) // 3
+    return text[: longest - len(mark) - tail] + mark + text[len(text) - tail :]
+
+
 def said(error: BaseException) -> str:
-    """An exception in one line, whatever it is: its text is somebody else's code, and may fail, too."""
+    """An exception in one line, whatever it is: its text is somebody else's code, may fail, and have any length."""
     try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
+        return cut(f"{type(error).__name__}: {error}")
+    except BaseException:  # a text that exits, too
         return f"{type(error).__name__}, whose text cannot be made"
 
 
 def said_reason(signal: Reject | Retry) -> str:
     """The reason of a signal as text."""
     try:
-        return str(signal.reason)
-    except Exception:
+        return cut(str(signal.reason))
+    except BaseException:
         return said(signal)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from datasync_core.model.errors import cut
+
 if TYPE_CHECKING:
     from datasync_core.sync.reflector import Health
 
@@ -20,7 +22,7 @@ def connection(health: Health, now: float) -> dict[str, Any]:
         "connected": health.connected,
         "reached": health.snapshots > 0,
         "since": health.since,
-        "error": None if error is None else str(error),
+        "error": None if error is None else cut(str(error)),
         "retry_in": None if health.connected or retry_at is None else max(retry_at - now, 0.0),
     }
 
