@@ -311,7 +311,7 @@ class Lane(Standing):
             self.attempts.recover()
         report_rejected(self.name, call, self._desk.report)
         report_set_aside(self.name, call, self._desk.report)
-        if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
+        if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_wait):
             self._encourage()
         return True
 
