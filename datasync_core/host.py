@@ -25,7 +25,7 @@ from datasync_core.model.runtime import RealRuntime, Runtime, Thread
 from datasync_core.opening import NO_STORE, make_store, open_store
 from datasync_core.ops.control import ControlSocket
 from datasync_core.ops.inspection import Inspection
-from datasync_core.ops.operations import Operations
+from datasync_core.ops.operations import OWN, Operations
 from datasync_core.ops.statedir import StateDir
 from datasync_core.plugins.assembly import Assembly, Wanted, assemble
 from datasync_core.plugins.discovery import GROUP_PLUGINS, Discovery, discover
@@ -266,19 +266,19 @@ class Host:
         """Return a read-only view of copies, inboxes and ledgers; for debugging and tests, not a stable interface."""
         return self._operations().inspect()
 
-    def resync(self, *plugins: str) -> Sequence[str]:
+    def resync(self, *plugins: str, by: str = OWN) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
         Stores of theirs that are lost are tried at once. Raises `UsageError` for a plugin that does not run here.
         """
-        return self._operations().resync(*plugins)
+        return self._operations().resync(*plugins, by=by)
 
-    def release(self, plugin: str) -> int:
+    def release(self, plugin: str, *, by: str = OWN) -> int:
         """Let go what the brake holds of a plugin and of those that require it; how many removals were held.
 
         Raises `UsageError` for a plugin that does not run here.
         """
-        return self._operations().release(plugin)
+        return self._operations().release(plugin, by=by)
 
     def publisher(self, store: str = "main") -> Publisher:
         """What writes to a store. Raises `ConfigError` where there is none of that name."""

@@ -8,14 +8,27 @@ import os
 import stat
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
+from datasync_core.model.errors import cut
 from datasync_core.model.keys import shown
 
 _OF_PLUGINS = "datasync.plugins."
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class PeopleFormatter(logging.Formatter):
+TRACE = 32_768
+"""Characters of a traceback that are shown: the exception's text, at its end, may be long, and so may a chain be."""
+
+
+class _CutTraces(logging.Formatter):
+    """Shows head and tail of a long traceback."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - its name in logging
+        return cut(super().formatException(ei), TRACE)
+
+
+class PeopleFormatter(_CutTraces):
     """``12:00:01 hello: in sync, 1 key (startup)``.
 
     Into a pipe it goes without the time: who reads it (journald, a container's runtime) stamps lines itself.
@@ -35,7 +48,7 @@ class PeopleFormatter(logging.Formatter):
         return line
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_CutTraces):
     """One JSON object a line: time, level, logger, message, and what the event brings (``plugin``, ``state`` ...)."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -14,9 +14,10 @@ from datasync_core.cli.options import json_option
 from datasync_core.cli.session import print_json
 from datasync_core.model.keys import shown
 from datasync_core.ops.absence import next_try
+from datasync_core.ops.failing import MOST
 
 LAST = 10
-"""Faults that people are shown; ``--json`` has all that the host remembers."""
+"""Faults, and failing keys of each plugin, that people are shown; ``--json`` has more."""
 
 
 @click.command("status")
@@ -48,13 +49,15 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"store {store['name']}: {_store(store)}"
     for plugin in status["plugins"]:
         yield f"{plugin['name']}: {_plugin(plugin)}"
+        yield from _failing(plugin.get("failing"))
     if hanging := status["hanging"]:
         yield f"{hanging['hook']} of plugin {hanging['plugin']} hangs since {local(hanging['since'])}"
     faults = status["faults"]
     if len(faults) > LAST:
         yield f"the last {LAST} of {len(faults)} faults:"
     for fault in faults[-LAST:]:
-        yield f"{local(fault['time'])} {fault['kind']}: {fault['text']}"
+        again = f" ({fault['count']} times, last {local(fault['last'])})" if fault["count"] > 1 else ""
+        yield f"{local(fault['time'])} {fault['kind']}: {fault['text']}{again}"
 
 
 def _store(store: Mapping[str, Any]) -> str:
@@ -81,3 +84,14 @@ def _plugin(plugin: Mapping[str, Any]) -> str:
         if plugin["set_aside"]:
             facts.append(f"{plugin['set_aside']} of them failed alone and are tried again")
     return ", ".join(facts)
+
+
+def _failing(failing: Mapping[str, Any] | None) -> Iterator[str]:
+    """The keys that are not applied now: the first, and how many more there are."""
+    if failing is None:
+        return
+    for one in failing["keys"][:LAST]:
+        times = f" ({one['count']} times since {local(one['since'])})" if (one["count"] or 0) > 1 else ""
+        yield f"  {one['key']} {one['what']}: {one['why']}{times}"
+    if failing["number"] > LAST:
+        yield f"  and {failing['number'] - LAST} more; --json has the first {MOST}"

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Generator
 
+from datasync_core.model.errors import said
 from datasync_core.spec.event import Event
 from datasync_core.spec.hooks import hookimpl
 
@@ -31,7 +32,7 @@ def _traced(hook: str, event: Event) -> Generator[None, object, object]:
     try:
         result = yield
     except BaseException as error:
-        log.info("%s: raised %s: %s after %.1f ms", what, type(error).__name__, error, _since(begun))
+        log.info("%s: raised %s after %.1f ms", what, said(error), _since(begun))
         raise
     log.info("%s: returned after %.1f ms", what, _since(begun))
     return result

@@ -10,6 +10,9 @@ from datasync_core.model.errors import Reject, Retry, UsageError, seconds
 from datasync_core.model.runtime import Runtime
 from datasync_core.sync.backoff import Backoff
 
+FLOOR = 0.1
+"""Seconds that somebody waits at least who chooses a delay himself, doubled with each time in a row."""
+
 
 @frozen
 class Patience:
@@ -50,7 +53,7 @@ class Attempts:
         if isinstance(error, Retry):
             with suppress(UsageError):  # a delay that is none: the usual backoff serves
                 wanted = seconds(error.delay)
-                delay = delay if wanted is None else wanted
+                delay = delay if wanted is None else max(wanted, self._floor(attempts))
         due = None if isinstance(error, Reject) else self._runtime.monotonic() + delay
         self.trouble = Trouble(text, attempts, due)
 
@@ -93,8 +96,14 @@ class Attempts:
         moments = [] if self.trouble is None or self.trouble.due is None else [self.trouble.due]
         return [*moments, self._not_before] if resync else moments
 
-    def key_backoff(self, attempts: int) -> float:
-        """Seconds that one key waits that was set aside ``attempts`` times before."""
+    def key_wait(self, attempts: int, wanted: float | None) -> float:
+        """Seconds that one key waits that is set aside ``attempts`` times in a row; ``wanted``: as its plugin says."""
+        if wanted is not None:
+            return max(wanted, self._floor(attempts))
         backoff = Backoff(self._patience.first, self._patience.most, self._runtime.random)
-        backoff.attempts = attempts
+        backoff.attempts = attempts - 1
         return backoff.next()
+
+    def _floor(self, attempts: int) -> float:
+        """The least wait after so many attempts in a row, whatever the plugin says: a delay of 0 is no hot loop."""
+        return min(self._patience.most, FLOOR * 2.0 ** min(attempts - 1, 62))

@@ -112,15 +112,15 @@ class Part:
                     None,
                 )
 
-    def succeed(self, now: float, delay: Callable[[int], float], *, resync: bool) -> bool:
+    def succeed(self, now: float, wait: Callable[[int, float | None], float], *, resync: bool) -> bool:
         """Write into the ledger what the hook applied; whether that was anything."""
         ledger = self.ledger
         asides = []
         for key, (reason, wanted) in self.retried.items():
             before = ledger.aside.get(key)
             attempts = before.attempts + 1 if before else 1
-            due = now + (delay(attempts - 1) if wanted is None else max(wanted, 0.0))
-            asides.append((key, Aside(reason, attempts, due, eager=wanted is None), ledger.applied(key)))
+            aside = Aside(reason, attempts, now + wait(attempts, wanted), eager=wanted is None)
+            asides.append((key, aside, ledger.applied(key)))
         for key, reason in self.rejected.items():
             if ledger.doubts(key) or not ledger.known:  # an earlier call, or life, may have applied it
                 ledger.uncertain.add(key)
@@ -257,9 +257,9 @@ class Call:
         part.retried.pop(key, None)
         part.rejected[key] = reason
 
-    def succeed(self, now: float, delay: Callable[[int], float]) -> bool:
+    def succeed(self, now: float, wait: Callable[[int, float | None], float]) -> bool:
         """The hook returned: write the outcome; whether anything was applied."""
-        return any([part.succeed(now, delay, resync=self.resync) for part in self.parts.values()])
+        return any([part.succeed(now, wait, resync=self.resync) for part in self.parts.values()])
 
     def fail(self) -> None:
         """The hook raised: write that nobody knows what it did; its `retry` and `reject` do not count."""

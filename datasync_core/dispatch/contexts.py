@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from datasync_core.dispatch.dispatcher import Dispatcher
-from datasync_core.model.errors import UsageError, said
+from datasync_core.model.errors import UsageError, cut, said
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.spec.context import Context, Publisher
 
@@ -27,7 +27,7 @@ def make_context(
         if dispatcher.is_telling():
             raise UsageError("on_fault cannot report a fault: it would be told of that one, too")
         cause = error if isinstance(error, BaseException) else None
-        text = f"{name}: reported: {error if cause is None else said(cause)}"
+        text = f"{name}: reported: {cut(str(error)) if cause is None else said(cause)}"
         dispatcher.report(Fault(FaultKind.REPORTED, text, plugin=name, cause=cause))
         if policy == "resync":
             dispatcher.wish(name, "fault")
@@ -35,7 +35,7 @@ def make_context(
             restart()
 
     def request_resync(reason: str) -> None:
-        log.info("%s: asks for a resync: %s", name, reason)
+        log.info("%s: asks for a resync: %s", name, cut(str(reason)))
         dispatcher.wish(name, "request")
 
     logger = logging.getLogger(f"datasync.plugins.{name}")

@@ -25,6 +25,7 @@ from datasync_core.model.errors import HostError, said
 from datasync_core.model.faults import Fault
 from datasync_core.model.owner import Owner
 from datasync_core.model.runtime import Doorbell, Runtime
+from datasync_core.spec.event import Event
 from datasync_core.sync.inbox import Inbox
 from datasync_core.sync.replica import Replica
 
@@ -40,6 +41,10 @@ class Dispatcher:
         self.round = 0
         self.running: tuple[str, str] | None = None
         """Plugin and hook that is being called. Any thread may read it."""
+        self.event: Event | None = None
+        """What the hook that is being called was given. Any thread may ask for the key that it handed out last."""
+        self.thread: int | None = None
+        """The thread that calls hooks, once it does."""
         self.states: dict[str, PluginState] = {}
         """The state of each loaded plugin as of the last turn. Replaced, never changed: any thread may read it."""
         self.settled = False
@@ -148,6 +153,7 @@ class Dispatcher:
 
     def run(self) -> None:
         """Turn until asked to stop, then stop the plugins."""
+        self.thread = get_ident()
         while not self.stopping:
             deadline = self.turn()
             if not self._is_asked_to_stop():
@@ -192,6 +198,7 @@ class Dispatcher:
 
         A hook that exits (`SystemExit`) or raises anything else hurts its plugin alone.
         """
+        self.event = arguments[0] if arguments and isinstance(arguments[0], Event) else None
         self.running = (plugin, hook)
         try:
             function(*arguments)
@@ -318,6 +325,7 @@ class Dispatcher:
         """Note which lanes are settled, and say which states have changed."""
         changed: dict[str, PluginState] = {}
         for lane in lanes:
+            lane.look_at_failures()
             if lane.is_busy() or lane.is_held():
                 self._unsettled.add(lane)
             else:

@@ -7,7 +7,7 @@ from collections import deque
 
 from attrs import evolve
 
-from datasync_core.model.errors import Reject, Retry
+from datasync_core.model.errors import LONGEST, Reject, Retry, cut
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime
 
@@ -30,8 +30,13 @@ class FaultLog:
         self._traced: dict[str, str] = {}
 
     def add(self, fault: Fault) -> None:
-        """Log a fault, with its time, and keep it."""
-        fault = evolve(fault, time=self._runtime.time())
+        """Log a fault, with its time, and keep it; one that goes on (``count``) is only counted, where it is kept."""
+        if fault.count > 1:
+            self._count(fault)
+            return
+        # What is not ours was cut where it came in; a key or a store's answer may be long as well.
+        now = self._runtime.time()
+        fault = evolve(fault, time=now, last=now, text=cut(fault.text, 2 * LONGEST))
         # An exception holds the frames that it came through, and these all that a hook had in its hands.
         self.latest.append(evolve(fault, cause=None))
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
@@ -46,6 +51,15 @@ class FaultLog:
     def take(self) -> list[Fault]:
         """What the observers were not told yet."""
         return [self.untold.popleft() for _ in range(len(self.untold))]
+
+    def _count(self, fault: Fault) -> None:
+        about = (fault.kind, fault.plugin, fault.key)
+        for number, kept in enumerate(self.latest):
+            if (kept.kind, kept.plugin, kept.key) == about:
+                self.latest[number] = evolve(
+                    kept, text=cut(fault.text, 2 * LONGEST), count=fault.count, last=self._runtime.time()
+                )
+                return
 
     def _is_traced(self, fault: Fault) -> bool:
         """Whether a trace helps: of a plugin's mistake, but not of an attempt that fails like the one before."""

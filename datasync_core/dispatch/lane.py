@@ -15,7 +15,12 @@ from datasync_core.dispatch.attempts import Patience
 from datasync_core.dispatch.brake import Brake
 from datasync_core.dispatch.call import Call
 from datasync_core.dispatch.ledger import Ledger
-from datasync_core.dispatch.reports import report_invalid, report_rejected, report_set_aside
+from datasync_core.dispatch.reports import (
+    log_recovered,
+    report_invalid,
+    report_rejected,
+    report_set_aside,
+)
 from datasync_core.dispatch.standing import Standing
 from datasync_core.model.errors import Reject, said, said_reason
 from datasync_core.model.faults import Fault, FaultKind
@@ -30,6 +35,7 @@ class Desk(Protocol):
 
     runtime: Runtime
     round: int
+    event: Event | None
     running: tuple[str, str] | None
     stopping: bool
 
@@ -125,6 +131,7 @@ class Lane(Standing):
         event = Event(news, self.name, "change", False, desk.round)
         error = None
         # As `Desk.call` does; to call that would cost as much again.
+        desk.event = event
         desk.running = (self.name, "on_change")
         try:
             hook(event)
@@ -231,7 +238,7 @@ class Lane(Standing):
             for part in call.parts.values():
                 if part.ledger.behind:
                     part.collect_changes(now, puts=puts, deletes=deletes)
-        report_invalid(self.name, self.ledgers.values(), self._desk.report)
+        report_invalid(self.name, self.failures, self._desk.report)
         return None if call.is_empty() else call
 
     @contextmanager
@@ -268,7 +275,7 @@ class Lane(Standing):
         with self._decoding():
             for part in call.parts.values():
                 part.collect_state(withhold=self.succeeded and not self.whole)
-        report_invalid(self.name, self.ledgers.values(), self._desk.report)
+        report_invalid(self.name, self.failures, self._desk.report)
         hook = self.plugin.on_resync
         assert hook is not None  # refused at load
         if self._deliver("on_resync", hook, call, "retry" if self.trouble is not None else reason):
@@ -309,11 +316,21 @@ class Lane(Standing):
             self.last = reason
         if self._raised_in != self._desk.round:  # else the creates that raised wait on
             self.attempts.recover()
-        report_rejected(self.name, call, self._desk.report)
-        report_set_aside(self.name, call, self._desk.report)
-        if call.succeed(self._desk.runtime.monotonic(), self.attempts.key_backoff):
+        report_rejected(self.name, call, self.failures, self._desk.report)
+        report_set_aside(self.name, call, self.failures, self._desk.report)
+        applied = call.succeed(self._desk.runtime.monotonic(), self.attempts.key_wait)
+        if self.failures:
+            parts = call.parts.items()
+            told = self.failures.keys() if call.resync else {store: part.handed for store, part in parts}
+            log_recovered(self.name, self.failures, told)
+        if applied:
             self._encourage()
         return True
+
+    def look_at_failures(self) -> None:
+        """Log which keys no longer fail though no call was needed: the store has again what was applied."""
+        if self.failures:
+            log_recovered(self.name, self.failures)
 
     def _encourage(self) -> None:
         """Those that require this one may try again what they set aside."""

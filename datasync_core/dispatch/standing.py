@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from datasync_core.dispatch.attempts import Attempts, Patience, Trouble
 from datasync_core.dispatch.brake import Brake
+from datasync_core.dispatch.failures import Failures
 from datasync_core.dispatch.ledger import Ice, Ledger
 from datasync_core.dispatch.news import News
 from datasync_core.model.runtime import Runtime
@@ -56,6 +57,7 @@ class Standing:
         self.resyncs = 0
         """How many resyncs succeeded, but for those that only stand for a change."""
         self.attempts = Attempts(patience, runtime)
+        self.failures = Failures(ledgers, runtime.time)
         self.brake = brake
         self.waits_with: str | None = None
         """The braked plugin that requires this one, while this one's own first resync waits for it."""

@@ -6,11 +6,23 @@ a new object for each), and one that is seen for longer than the timeout hangs.
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from datasync_core.dispatch import dispatcher, lane
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.model.faults import Fault, FaultKind
+from datasync_core.model.keys import shown
 from datasync_core.model.runtime import Runtime, Thread
+
+log = logging.getLogger("datasync")
+
+DEEP = 20
+"""Calls of a hook's stack that are told."""
+_OURS = {dispatcher.__file__, lane.__file__}
+"""Where hooks are called."""
 
 
 class Watchdog:
@@ -61,7 +73,29 @@ class Watchdog:
             self._rest.wait(min(self._timeout / 4, 1.0))
 
     def _tell(self, plugin: str, hook: str) -> None:
-        text = f"{plugin}: {hook} hangs: it has not returned for {self._timeout:g} s (hook_timeout)"
-        self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin))
+        key = self._key()
+        at = "" if key is None else f" at {shown(key)}"
+        text = f"{plugin}: {hook} hangs{at}: it has not returned for {self._timeout:g} s (hook_timeout)"
+        self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin, key=key))
+        if stack := self._stack():
+            log.warning("%s: %s is at %s", plugin, hook, stack, extra={"plugin": plugin})
         if self.on_hang is not None:
             self.on_hang(text)
+
+    def _key(self) -> str | None:
+        """The key that the hook was handed last, where one was."""
+        event = self._dispatcher.event
+        try:
+            return None if event is None else event.handed
+        except Exception:  # the hook goes on meanwhile, and what is read belongs to its thread
+            return None
+
+    def _stack(self) -> str:
+        """Where the hook is, innermost first; nothing where that cannot be seen."""
+        frame = sys._current_frames().get(self._dispatcher.thread or 0)
+        places: list[str] = []
+        while frame is not None and frame.f_code.co_filename not in _OURS:
+            file = Path(frame.f_code.co_filename).name
+            places.append(f"{file}:{frame.f_lineno} ({frame.f_code.co_qualname})")
+            frame = frame.f_back
+        return "" if frame is None else ", called by ".join(places[:DEEP])

@@ -23,6 +23,9 @@ Each message says what is wrong, where, and what would be right, in one sentence
 
 from __future__ import annotations
 
+LONGEST = 4096
+"""Characters that are kept of a text which is not ours: hundreds are kept, logged and shown, and each may be 20 MB."""
+
 
 class DatasyncError(Exception):
     """Root of the tree: ``except DatasyncError`` catches what datasync raises, and nothing else."""
@@ -119,28 +122,43 @@ class Retry(Exception):
 
 
 def error_text(error: object) -> str:
-    """Return ``str(error)``, or where that fails a sentence that says so.
+    """Return ``str(error)``, cut where it is long, or where that fails a sentence that says so.
 
     The text of an exception is the code of whoever wrote its class: it may raise anything, and exit.
     """
     try:
-        return str.__str__(str(error))  # of a subclass of str, which may have methods of its own, plain text
+        return cut(
+            str.__str__(str(error))
+        )  # plain text of a subclass of str, which may have methods of its own
     except BaseException:
         return f"a {type(error).__name__} whose text cannot be made"
 
 
+def cut(text: str, longest: int = LONGEST) -> str:
+    """Return a text of at most ``longest`` characters: of a longer one head and tail, and between them its length.
+
+    >>> cut("device said: " + "Z" * 1000 + " (busy)", 64)
+    'device said: ZZZZZZZZZ [cut: 1020 characters in all] ZZZZ (busy)'
+    """
+    if len(text) <= longest:
+        return text
+    mark = f" [cut: {len(text)} characters in all] "
+    tail = (longest - len(mark)) // 3
+    return text[: longest - len(mark) - tail] + mark + text[len(text) - tail :]
+
+
 def said(error: BaseException) -> str:
-    """An exception in one line, whatever it is: its text is somebody else's code, and may fail, too."""
+    """An exception in one line, whatever it is: its text is somebody else's code, may fail, and have any length."""
     try:
-        return f"{type(error).__name__}: {str.__str__(str(error))}"
-    except BaseException:  # SystemExit, too
+        return cut(f"{type(error).__name__}: {str.__str__(str(error))}")
+    except BaseException:  # a text that exits, too
         return f"{type(error).__name__}, whose text cannot be made"
 
 
 def said_reason(signal: Reject | Retry) -> str:
     """The reason of a signal as text."""
     try:
-        return str.__str__(str(signal.reason))
+        return cut(str.__str__(str(signal.reason)))
     except BaseException:
         return said(signal)
 

@@ -41,3 +41,7 @@ class Fault:
     key: str | None = None
     time: float = 0.0
     cause: BaseException | None = field(default=None, eq=False, repr=False)
+    count: int = 1
+    """How often so far: a key that goes on failing for the same reason is one fault, told at its first time."""
+    last: float = 0.0
+    """When it was counted last; ``time`` is when first."""

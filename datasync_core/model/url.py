@@ -16,9 +16,12 @@ from datasync_core.model.errors import ConfigError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _SECRET = re.compile(
-    r"passw|pasw|(?:^|[_.-])(?:pass|pw)(?:$|[_.-])|passphrase|pwd|secret|token|credential|private|api.?key|access.?key",
+    r"passw|pasw|passphrase|pwd|secret|token|credential|private|api.?key|access.?key|cookie|authori[sz]ation"
+    r"|(?:^|[_.-])(?:pass|pw|auth|community|communities|psk|jwt|dsn|pins?|otp|hmac|bearer)(?:$|[_.-]|\d)|[_.-]keys?\d*$"
+    r"|(?-i:[a-z](?:Pass|Auth|Community|Psk|Jwt|Dsn|Pin|Otp|Hmac|Key)s?(?:$|[A-Z_.-]|\d))",
     re.IGNORECASE,
 )
+"""What names of secrets have in them; the short words only as a word of their own (``auth_mode``, ``enablePin``)."""
 _UNREADABLE = "has an @ after its server: write / ? and @ of a user name or password as %2F %3F and %40"
 _PASSWORD = re.compile(r"(?<=://)([^\s:/]*):(\S+)(?=@)")
 REDACTED = "***"

@@ -15,11 +15,11 @@ class Commands(Protocol):
     def explain(self, key: str) -> dict[str, Any]:
         """Why a key is where it is."""
 
-    def resync(self, *plugins: str) -> Sequence[str]:
+    def resync(self, *plugins: str, by: str) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
         Raises `UsageError` for a plugin that does not run here.
         """
 
-    def release(self, plugin: str) -> int:
+    def release(self, plugin: str, *, by: str) -> int:
         """Let go what the brake holds of a plugin and of those that require it; how many removals that is."""

@@ -17,8 +17,10 @@ import logging
 import os
 import selectors
 import socket
+import struct
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,7 @@ class ControlSocket:
                     if key.fileobj is self._sockets[0]:
                         if client := self._accepted(ready):
                             until = self._runtime.monotonic() + PATIENCE  # not from before the wait
-                            talks.append(Conversation(client, self._answer, until))
+                            talks.append(Conversation(client, partial(self._answer, _asker(client)), until))
                             ready.register(client, talks[-1].waits_for, talks[-1])
                     else:
                         key.data.go_on()
@@ -210,15 +212,15 @@ class ControlSocket:
             self._said = sentence
             log.warning("%s", sentence)
 
-    def _answer(self, line: bytes) -> bytes:
-        return json.dumps(self._answered(line)).encode() + b"\n"
+    def _answer(self, by: str, line: bytes) -> bytes:
+        return json.dumps(self._answered(line, by)).encode() + b"\n"
 
-    def _answered(self, line: bytes) -> dict[str, Any]:
+    def _answered(self, line: bytes, by: str) -> dict[str, Any]:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise UsageError("a request is a JSON object")
-            return {"result": self._do(request)}
+            return {"result": self._do(request, by)}
         except ValueError as error:
             return {"error": f"a request is one line of JSON: {error}", "kind": "usage"}
         except UsageError as error:
@@ -229,17 +231,25 @@ class ControlSocket:
             log.exception("the control socket made a mistake")
             return {"error": f"a mistake of datasync itself: {said(error)}"}
 
-    def _do(self, request: Mapping[str, Any]) -> Any:
+    def _do(self, request: Mapping[str, Any], by: str) -> Any:
         match request:
             case {"command": "status"}:
                 return self._commands.status()
             case {"command": "explain", "key": str(key)}:
                 return self._commands.explain(key)
             case {"command": "resync", "plugins": list(plugins)}:
-                return list(self._commands.resync(*plugins))
+                return list(self._commands.resync(*plugins, by=by))
             case {"command": "release", "plugin": str(plugin)}:
-                return self._commands.release(plugin)
+                return self._commands.release(plugin, by=by)
         raise UsageError("the commands are status, explain (key), resync (plugins) and release (plugin)")
+
+
+def _asker(client: socket.socket) -> str:
+    """Who is at the other end, as the system knows it where it tells."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return "the control socket"
+    pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return f"uid {uid}, pid {pid}"
 
 
 def _end(talks: Iterable[Conversation]) -> None:

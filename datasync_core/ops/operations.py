@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ from datasync_core.ops.status import status
 from datasync_core.plugins.problem import Problem
 from datasync_core.sync.reflector import Health, Reflector
 from datasync_core.sync.store import Store
+
+log = logging.getLogger("datasync")
+
+OWN = "this process"
+"""Who asks where nobody else is known to: a program that embeds the host."""
 
 
 @define(eq=False)
@@ -69,7 +75,7 @@ class Operations:
         """A read-only view of copies, inboxes and ledgers."""
         return Inspection(self.wiring, self.dispatcher, self.reflectors)
 
-    def resync(self, *plugins: str) -> Sequence[str]:
+    def resync(self, *plugins: str, by: str = OWN) -> Sequence[str]:
         """Plan a resync of these plugins (none: all) and of those that require them; whose are planned.
 
         It ends the waits of retries, of rejected keys, and for stores of theirs that are lost.
@@ -85,9 +91,11 @@ class Operations:
         for store, feed in self.wiring.feeds.items():
             if feed.replica in copies:
                 self.reflectors[store].hurry()
-        return [name for name, lane in self.wiring.lanes.items() if lane in planned]
+        names = [name for name, lane in self.wiring.lanes.items() if lane in planned]
+        log.info("resync of %s, asked for by %s", ", ".join(names) or "no plugin", by, extra={"by": by})
+        return names
 
-    def release(self, plugin: str) -> int:
+    def release(self, plugin: str, *, by: str = OWN) -> int:
         """Let go what the brake holds of a plugin and of those that require it; how many removals were held.
 
         Raises `UsageError` for a plugin that does not run here.
@@ -95,6 +103,9 @@ class Operations:
         lane = self._lane(plugin)
         held = sum(_removals(one) for one in (lane, *lane.dependents))
         self.dispatcher.submit(lambda: self.dispatcher.release(lane), ("release", lane))
+        said = {"plugin": plugin, "by": by, "released": held}
+        removals = f"{held} removal{'' if held == 1 else 's'}"
+        log.info("%s: release of %s that the brake held, asked for by %s", plugin, removals, by, extra=said)
         return held
 
     def _health(self) -> Mapping[str, Health]:

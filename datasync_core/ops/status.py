@@ -10,6 +10,7 @@ from datasync_core.dispatch.states import PluginState
 from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.faults import Fault
 from datasync_core.ops.absence import connection
+from datasync_core.ops.failing import failing
 from datasync_core.sync.reflector import Health
 from datasync_core.sync.store import Store
 
@@ -38,7 +39,7 @@ def status(
         "stores": [
             _store(store, health.get(name), wiring.feeds.get(name), now) for name, store in stores.items()
         ],
-        "plugins": [_plugin(state, wiring.lanes.get(name)) for name, state in sorted(states.items())],
+        "plugins": [_plugin(state, wiring.lanes.get(name), now) for name, state in sorted(states.items())],
         "faults": [
             {
                 "time": fault.time,
@@ -47,6 +48,8 @@ def status(
                 "plugin": fault.plugin,
                 "store": fault.store,
                 "key": fault.key,
+                "count": fault.count,
+                "last": fault.last,
             }
             for fault in list(faults)
         ],
@@ -69,13 +72,14 @@ def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -
     return said
 
 
-def _plugin(state: PluginState, lane: Lane | None) -> dict[str, Any]:
+def _plugin(state: PluginState, lane: Lane | None, now: float) -> dict[str, Any]:
     said: dict[str, Any] = {"name": state.name, "state": str(state.state), "reason": state.reason}
     if lane is not None:
         said |= {
             "keys": lane.keys(),
             "undelivered": lane.undelivered(),
             "set_aside": lane.set_aside(),
+            "failing": failing(lane, now),
             "requires": list(lane.plugin.requires),
         }
     return said

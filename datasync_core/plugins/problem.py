@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from datasync_core.model.errors import cut
+
 
 @frozen
 class Problem:
@@ -14,7 +16,7 @@ class Problem:
     """
 
     plugin: str | None
-    text: str
+    text: str = field(converter=cut)
     where: str = ""
     error: BaseException | None = field(default=None, eq=False, repr=False)
 

@@ -7,7 +7,6 @@ they are refused when the codec is made, not a million times at run time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -15,12 +14,11 @@ import msgspec
 from msgspec import inspect as shapes
 
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import InvalidValue, PluginError, error_text, said
+from datasync_core.model.errors import InvalidValue, PluginError, cut, error_text
 from datasync_core.model.keys import shown
+from datasync_core.spec.refusals import explain
 
 T_co = TypeVar("T_co", covariant=True)
-
-_WHERE = re.compile(r"(.*?)( - at ((?:`key` in )?`\$[^`]*`))?", re.DOTALL)
 
 
 class Codec(Generic[T_co]):
@@ -43,7 +41,8 @@ class Codec(Generic[T_co]):
                 raise InvalidValue(entry.error)
             self.decode(entry.value)
         except BaseException as error:  # a codec is the plugin's code: whatever leaves it says "invalid"
-            raise InvalidValue(f"{shown(entry.key)} (revision {entry.revision}): {explain(error)}") from error
+            where = f"{cut(shown(entry.key))} (revision {entry.revision})"
+            raise InvalidValue(f"{where}: {cut(explain(error))}") from error
         entry._checked |= bit
 
     def check_all(self, entries: Iterable[Entry], bit: int) -> list[T_co]:
@@ -78,31 +77,6 @@ def make_codec(type_: Any, decode: Callable[[bytes], Any] | None = None) -> Code
             "a builtin or a union of those, or give codec= a callable from bytes"
         )
     return Codec(decoder.decode, _kind("type", type_))
-
-
-def explain(error: BaseException) -> str:
-    """An error of decoding as an operator reads it: what was expected, what was there, and where."""
-    try:
-        return _explained(error)
-    except BaseException:  # the error's class is the plugin's code
-        return said(error)
-
-
-def _explained(error: BaseException) -> str:
-    if isinstance(error, InvalidValue):
-        return str(error)
-    if isinstance(error, msgspec.ValidationError):
-        text, _, path = _WHERE.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
-        return f"{text[:1].lower()}{text[1:]} at {path or '$'}".replace("`", "")
-    if isinstance(error, msgspec.DecodeError):
-        return "expected JSON: " + re.sub(r"^JSON is malformed: ", "", str(error))
-    if isinstance(error, UnicodeDecodeError):
-        return f"expected UTF-8 text, got byte 0x{error.object[error.start]:02x} at position {error.start}"
-    if isinstance(error, RecursionError):
-        return "expected JSON: nested too deeply"
-    if error.args and type(error.args[0]) is str:
-        return f"{type(error).__name__}: {error.args[0]}"  # attrs validators add the whole attribute, and the value
-    return said(error)
 
 
 def _text(value: bytes) -> str:

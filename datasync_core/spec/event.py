@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from datasync_core.model.changes import Change, DeleteChange, PutChange
 from datasync_core.model.entries import Entry
-from datasync_core.model.errors import EventExpired, seconds
+from datasync_core.model.errors import EventExpired, cut, seconds
 from datasync_core.model.keys import covers
 from datasync_core.spec.values import AllValues, Values
 from datasync_core.spec.view import Gone, Key, Run, Single, View
@@ -172,7 +172,7 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         An operator who asks for a resync ends it, too.
         """
         store, text = _addressed(key)
-        self.live.reject(store, text, str(reason))
+        self.live.reject(store, text, cut(str(reason)))
 
     def retry(self, key: Key | Change[Any], reason: str, delay: float | None = None) -> None:
         """Keep a key (as `values` has it, or a change) pending; the rest of the event counts as applied.
@@ -180,7 +180,7 @@ class Event(Struct, eq=False, gc=False):  # its cycles end with `expire`
         Without ``delay`` (seconds) it is tried again when a required plugin next applies something, else by backoff.
         """
         store, text = _addressed(key)
-        self.live.retry(store, text, str(reason), seconds(delay))
+        self.live.retry(store, text, cut(str(reason)), seconds(delay))
 
     def _declared(self, watch: Watch[Any]) -> None:
         for known in self.live.watches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -48,6 +49,13 @@ class Watch(Generic[T_co]):
             self.path: str = check_path(path)  # declared: of a typed package pyright infers no attributes
         except UsageError as error:
             raise PluginError(f"Watch: {error}") from error
+        if path != path.strip():
+            raise PluginError(f"Watch: path {path!r} has blanks around it: write {path.strip()!r}")
+        if pattern := re.search(r"[*?]", path):
+            right = path[: path.rfind("/", 0, pattern.start()) + 1]
+            raise PluginError(
+                f"Watch: path {path!r} holds a {pattern[0]}, but is no pattern: write {right!r} for all keys below it"
+            )
         if not isinstance(store, str) or not store:  # type: ignore[redundant-expr]  # authors need not use mypy
             raise PluginError(f"Watch({path!r}): store= takes the name of a store, got {store!r}")
         if codec is not None and not callable(codec):

@@ -337,3 +337,72 @@ def test_a_storm_of_reports_makes_one_resync() -> None:
         plugin.context.report_fault("lost")
     harness.settle()
     assert [call.reason for call in harness.calls] == ["startup", "fault"]
+
+
+def attempts(harness: Harness) -> list[float]:
+    """The seconds between the calls that a plugin was retried in."""
+    times: list[float] = []
+    while len(times) < 12:
+        before = len(harness.calls)
+        began = harness.runtime.monotonic()
+        while len(harness.calls) == before:
+            deadline = harness.settle()
+            assert deadline is not None
+            harness.advance(max(0.0, deadline - harness.runtime.monotonic()))
+        times.append(harness.runtime.monotonic() - began)
+    return times
+
+
+@pytest.mark.parametrize("delay", [0, 1e-9, 0.05])
+@pytest.mark.parametrize("alone", [True, False], ids=["a key", "a call"])
+def test_G15_a_delay_that_a_plugin_chooses_is_no_hot_loop(delay: float, alone: bool) -> None:
+    """The wait is 0.1 s, and doubles up to the most that the host waits."""
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    error = Retry("not yet", delay=delay)
+    if alone:
+        plugin.fail_on = {"a/1": error}
+    else:
+        plugin.fail = [error] * 100
+    harness.put("a/1", "x")
+    assert attempts(harness) == pytest.approx([*(0.1 * 2.0**n for n in range(7)), *[8.0] * 5])
+
+
+def test_G15_event_retry_without_delay_to_wait_is_no_hot_loop() -> None:
+    class Asks(Recording):
+        @hookimpl
+        def on_change(self, event: Event) -> None:
+            for change in event.changes(self.watch):
+                event.retry(change, "not yet", delay=0)
+
+    harness = Harness(p=Asks())
+    harness.put("a/1", "x")
+    harness.advance(60)
+    assert 5 <= len(harness.calls) <= 15
+
+
+def test_a_success_ends_the_slowing_down_of_who_asks_again() -> None:
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    for _ in range(2):
+        plugin.fail_on = {"a/1": Retry("not yet", delay=0)}
+        harness.put("a/1", "x")
+        harness.advance(0.31)
+        plugin.fail_on = {}
+        harness.advance(0.4)
+        assert harness.in_sync()
+        plugin.fail_on = {"a/1": Retry("not yet", delay=0)}
+        harness.put("a/1", "y")
+        count = len(harness.calls)
+        harness.advance(0.11)
+        assert len(harness.calls) == count + 1
+        plugin.fail_on = {}
+        harness.advance(0.5)
+
+
+def test_a_longer_delay_is_kept_to() -> None:
+    plugin = Recording()
+    harness = Harness(patience=PATIENCE, p=plugin)
+    plugin.fail_on = {"a/1": Retry("not yet", delay=5)}
+    harness.put("a/1", "x")
+    assert attempts(harness)[:6] == pytest.approx([5.0] * 6)

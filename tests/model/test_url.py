@@ -101,6 +101,20 @@ def test_digits_of_a_password_are_not_taken_for_a_port(text: str) -> None:
         "pass",
         "pasword",
         "pw",
+        "auth",
+        "http_auth",
+        "basicAuth",
+        "snmp.community",
+        "psk",
+        "wifi-psk",
+        "encryption_key",
+        "signingKey",
+        "jwt",
+        "session_cookie",
+        "sentry_dsn",
+        "pin",
+        "sim_pin2",
+        "authorization",
     ],
 )
 def test_an_option_that_is_a_secret_is_not_shown(name: str) -> None:
@@ -112,7 +126,21 @@ def test_an_option_that_is_a_secret_is_not_shown(name: str) -> None:
 
 
 def test_an_option_that_is_none_is_shown() -> None:
-    assert not any(map(is_secret, ["prefix", "separator", "liveness", "db", "keyspace", "compass"]))
+    names = [
+        "prefix",
+        "separator",
+        "liveness",
+        "db",
+        "keyspace",
+        "compass",
+        "key",
+        "keys",
+        "author",
+        "pinned",
+        "spin",
+    ]
+    names += ["monkey", "keystore", "key_file", "pipeline", "bypass", "cert", "user", "url"]
+    assert not any(map(is_secret, names))
 
 
 @pytest.mark.parametrize(

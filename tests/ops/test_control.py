@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -79,6 +80,18 @@ def test_it_answers_while_a_hook_hangs(host: Host, plugin: Applies, tmp_path: Pa
     assert plugin.inside.wait(SOON)
     assert ask(tmp_path, {"command": "status"})["plugins"][0]["name"] == "p"
     assert ask(tmp_path, {"command": "resync", "plugins": ["p"]}) == ["p"]
+
+
+def test_who_asks_through_the_socket_is_logged(
+    host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "datasync")
+    ask(tmp_path, {"command": "resync", "plugins": ["p"]})
+    ask(tmp_path, {"command": "release", "plugin": "p"})
+    who = f"uid {os.getuid()}, pid {os.getpid()}"
+    texts = [record.getMessage() for record in caplog.records]
+    assert f"resync of p, asked for by {who}" in texts
+    assert f"p: release of 0 removals that the brake held, asked for by {who}" in texts
 
 
 def test_a_release_says_how_many_removals_it_covers(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from datasync_core import Event, Host, Watch, hookimpl
+from datasync_core import Event, Host, Put, Reject, Watch, hookimpl
 from datasync_core.cli.status import lines
 from datasync_core.config import HostSettings, RetrySettings, Settings
 from datasync_core.model.runtime import RealRuntime
@@ -180,3 +180,89 @@ def test_a_plugin_without_on_change_is_not_logged_at_each_change(caplog: pytest.
     harness.put("a/1", "x")
     harness.put("a/1", "y")
     assert [record.getMessage() for record in caplog.records] == ["p: in sync, 0 keys (startup)"]
+
+
+def failing(host: Host) -> dict[str, dict[str, Any]]:
+    [plugin] = host.status()["plugins"]
+    keys = plugin["failing"]["keys"]
+    assert plugin["failing"]["number"] == len(keys)
+    return {one["key"]: one for one in keys}
+
+
+def test_the_keys_that_fail_now_are_listed_and_healed_ones_are_not() -> None:
+    plugin = Recording(type=int)
+    plugin.fail_on = {f"a/{number}": OSError("device busy") for number in range(20)}
+    plugin.fail_on |= {f"a/{number}": Reject("not here") for number in range(20, 120)}
+    with Host(MemoryTransport(), {"p": plugin}, settings=patient()) as host:
+        publisher = host.publisher()
+        publisher.commit([Put(f"a/{number}", b"1") for number in range(150)])
+        publisher.put("a/bad", b"x")
+        until(lambda: len(failing(host)) == 121)
+        listed = failing(host)
+        assert listed["a/3"]["what"] == "failing"
+        assert listed["a/3"]["why"] == "OSError: device busy"
+        assert 240 < listed["a/3"]["retry_in"] <= 600
+        assert listed["a/30"] | {"since": 0, "last": 0} == {
+            "key": "a/30",
+            "store": "main",
+            "what": "rejected",
+            "why": "not here",
+            "count": 1,
+            "since": 0,
+            "last": 0,
+            "retry_in": None,
+        }
+        assert listed["a/bad"]["what"] == "invalid"
+        said = list(lines(host.status()))
+        assert "  and 111 more; --json has the first 1000" in said
+        assert sum(line.startswith("  a/") for line in said) == 10
+        plugin.fail_on = {"a/30": Reject("not here")}
+        host.resync()
+        publisher.put("a/bad", b"2")
+        until(lambda: set(failing(host)) == {"a/30"})
+        assert "  a/30 rejected: not here (2 times since " in "\n".join(lines(host.status()))
+
+
+def test_what_is_asked_of_a_host_is_logged_with_who_asks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "datasync")
+    with Host(MemoryTransport(), {"p": Recording(), "q": Recording()}, settings=patient()) as host:
+        assert host.wait(SOON)
+        host.release("p")
+        host.resync()
+        host.resync("q", by="the night shift")
+    texts = [record.getMessage() for record in caplog.records]
+    assert "p: release of 0 removals that the brake held, asked for by this process" in texts
+    assert "resync of p, q, asked for by this process" in texts
+    assert "resync of q, asked for by the night shift" in texts
+
+
+class Hangs(Recording):
+    """Stays at a key of its own until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__("s/")
+        self.go = threading.Event()
+
+    @hookimpl
+    def on_change(self, event: Event) -> None:
+        for change in event.changes(self.watch):
+            if change.key == "s/2":
+                self.stay()
+
+    def stay(self) -> None:
+        assert self.go.wait(SOON)
+
+
+def test_a_hang_is_told_with_its_key_and_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    plugin = Hangs()
+    with Host(MemoryTransport(), {"p": plugin}, settings=patient(hook_timeout=0.2)) as host:
+        assert host.wait(SOON)
+        host.publisher().commit([Put(f"s/{number}", b"x") for number in range(4)])
+        until(lambda: any(" is at " in record.getMessage() for record in caplog.records))
+        [fault] = host.status()["faults"]
+        assert (fault["plugin"], fault["key"]) == ("p", "s/2")
+        assert fault["text"].startswith("p: on_change hangs at s/2: it has not returned for 0.2 s")
+        [where] = [text for record in caplog.records if " is at " in (text := record.getMessage())]
+        assert "(Hangs.stay), called by test_status.py:" in where
+        assert "(Hangs.on_change)" in where
+        plugin.go.set()

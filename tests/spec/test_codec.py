@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from datasync_core.model.entries import Entry
 from datasync_core.model.errors import InvalidValue, PluginError
 from datasync_core.spec.codec import make_codec
+
+AT = "Talkative.__attrs_post_init__ (test_codec.py:LINE)"
 
 
 @attrs.frozen
@@ -148,14 +151,22 @@ def test_a_type_that_can_never_be_filled_is_refused(type_: Any, sentence: str) -
         (Route, b'{"via": "a", "ports": [1, "x"]}', "expected int, got str at $.ports[1]"),
         (Route, b'{"metric": 1}', "object missing required field via at $"),
         (Route, b"[]", "expected object, got array at $"),
-        (Route, b'{"via": "a", "metric": -1}', "'metric' must be > 0: -1 at $"),
-        (list[Route], b'[{"via": "a", "metric": -1}]', "'metric' must be > 0: -1 at $[0]"),
+        (Route, b'{"via": "a", "metric": -1}', "must be > 0 at $.metric"),
+        (list[Route], b'[{"via": "a", "metric": -1}]', "must be > 0 at $[0].metric"),
         (dict[int, int], b'{"a": 1}', "expected int, got str at key in $"),
         (Annotated[int, msgspec.Meta(ge=1)], b"0", "expected int >= 1 at $"),
-        (Literal["a"], b'"b - at c"', "invalid enum value 'b - at c' at $"),
-        (Talkative, b'{"name": "a"}', "limit - at most 5 at $"),
-        (list[Talkative], b'[{"name": "a"}]', "limit - at most 5 at $[0]"),
-        (Broken, b'{"name": "a"}', "RuntimeError: boom"),
+        (Literal["a"], b'"b - at c"', "invalid enum value at $"),
+        (
+            Talkative,
+            b'{"name": "a"}',
+            "Talkative.__attrs_post_init__ (test_codec.py:LINE) raised ValueError at $",
+        ),
+        (
+            list[Talkative],
+            b'[{"name": "a"}]',
+            "Talkative.__attrs_post_init__ (test_codec.py:LINE) raised ValueError at $[0]",
+        ),
+        (Broken, b'{"name": "a"}', "Broken.__attrs_post_init__ (test_codec.py:LINE) raised RuntimeError"),
         (int, b"", "expected JSON: Input data was truncated"),
         (Any, b"{]", "expected JSON: object keys must be strings (byte 1)"),
         (str, b"ab\xff", "expected UTF-8 text, got byte 0xff at position 2"),
@@ -167,7 +178,8 @@ def test_an_error_names_key_revision_expectation_and_place(type_: Any, value: by
     entry = Entry("routes/a", value, 17)
     with pytest.raises(InvalidValue) as error:
         make_codec(type_).check(entry, 1)
-    assert str(error.value) == f"routes/a (revision 17): {sentence}"
+    text = re.sub(r"\.py:\d+", ".py:LINE", str(error.value))
+    assert text == f"routes/a (revision 17): {sentence}"
     assert error.value.__cause__ is not None
     assert entry._checked == 0
 
@@ -175,7 +187,7 @@ def test_an_error_names_key_revision_expectation_and_place(type_: Any, value: by
 def test_any_callable_from_bytes_is_a_codec() -> None:
     codec = make_codec(int, lambda value: int(value, 16))
     assert codec.decode(b"ff") == 255
-    with pytest.raises(InvalidValue, match=r"^k \(revision 1\): ValueError: invalid literal"):
+    with pytest.raises(InvalidValue, match=r"^k \(revision 1\): \S*<lambda> .* raised ValueError$"):
         codec.check(Entry("k", b"x", 1), 1)
 
 

@@ -9,6 +9,8 @@ import pytest
 from datasync_core.model.errors import PluginError
 from datasync_core.spec.watch import Watch
 
+HOLDS = "Watch: path %r holds a %s, but is no pattern"
+
 
 @attrs.frozen
 class Route:
@@ -53,6 +55,14 @@ def test_watches_compare_by_identity() -> None:
     ("make", "sentence"),
     [
         (lambda: Watch("/routes/"), "Watch: path '/routes/' starts with a slash; write 'routes/'"),
+        (lambda: Watch("routes/*"), f"{HOLDS % ('routes/*', '*')}: write 'routes/' for all keys below it"),
+        (lambda: Watch("a/b?/c/"), f"{HOLDS % ('a/b?/c/', '?')}: write 'a/' for all keys below it"),
+        (lambda: Watch("**"), f"{HOLDS % ('**', '*')}: write '' for all keys below it"),
+        (lambda: Watch("routes/ "), "Watch: path 'routes/ ' has blanks around it: write 'routes/'"),
+        (
+            lambda: Watch("\tcfg/proxy\n"),
+            "Watch: path '\\tcfg/proxy\\n' has blanks around it: write 'cfg/proxy'",
+        ),
         (lambda: Watch("a\0"), "Watch: path 'a\\x00' holds a NUL character"),
         (
             lambda: Watch(b"a/"),  # type: ignore[call-overload]  # wrong on purpose
@@ -73,6 +83,11 @@ def test_what_can_never_work_is_refused_at_once(make: Callable[[], object], sent
     with pytest.raises(PluginError) as error:
         make()
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("path", ["routes/[::1]:80", "a b/c d", "c++/", "50%/", "#1/"])
+def test_a_path_that_a_key_may_have_is_taken(path: str) -> None:
+    assert Watch(path).path == path
 
 
 def test_a_type_is_looked_at_when_its_codec_is_first_asked_for() -> None:
