@@ -72,7 +72,7 @@ class FileSubscription(Subscription):
             if self._bell.is_set():
                 self._bell.clear()
                 yield []  # who called may want the reader to stop
-        entries = [entry for entry in found.changes if not entry.gone] if found else []
+        entries = [entry for entry in found.changes if isinstance(entry, Entry)] if found else []
         for start in range(0, len(entries), _CHUNK):
             self._check()
             yield entries[start : start + _CHUNK]
