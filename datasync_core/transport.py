@@ -13,7 +13,7 @@ from datasync_core.model.errors import (
 )
 from datasync_core.model.keys import Subtree, covers, is_subtree, outermost
 from datasync_core.model.url import Url
-from datasync_core.spec.listing import ListingTransport
+from datasync_core.spec.listing import ListingTransport, Reader, Unchanged
 from datasync_core.spec.stranger import stranger
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
@@ -31,10 +31,12 @@ __all__ = [
     "ListingTransport",
     "Misconfigured",
     "Put",
+    "Reader",
     "StoreError",
     "Subscription",
     "Subtree",
     "Transport",
+    "Unchanged",
     "Unsupported",
     "Url",
     "Writer",
