@@ -23,12 +23,14 @@ _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)",
 _STRINGS = (
     r'"""[^"\\]*+(?:(?:\\[\s\S]|"(?!""))[^"\\]*+)*+"{3,5}'
     r"|'''[^']*+(?:'(?!'')[^']*+)*+'{3,5}"
-    r'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-    r"|'[^'\n]*+'"
+    r'|(?!"""|\'\'\')(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+    r"|'[^'\n]*+')"
 )
 _PART = rf"(?:[A-Za-z0-9_-]++|{_STRINGS})"
 _KEY = rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART})*+"
-_TOKEN = re.compile(rf"#[^\n]*+|(?P<header>^[ \t]*+\[[\[ \t]*+)?(?P<key>{_KEY})", re.MULTILINE)
+_TOKEN = re.compile(
+    rf"#[^\n]*+|(?P<header>^[ \t]*+\[[\[ \t]*+)?(?P<key>{_KEY})|(?P<open>[\"'])", re.MULTILINE
+)
 _ONE = re.compile(_PART)
 
 
@@ -54,6 +56,8 @@ def _check_keys(text: str) -> None:
     for token in _TOKEN.finditer(text):
         key = token["key"]
         if key is None:
+            if token["open"]:
+                return  # a string without an end: the parser stops here, too
             continue
         parts = 1 if "." not in key else sum(1 for _ in _ONE.finditer(key))
         if parts > PARTS:
