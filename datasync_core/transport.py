@@ -14,7 +14,7 @@ from datasync_core.model.errors import (
 from datasync_core.model.keys import Subtree, covers, is_subtree, key_name, outermost
 from datasync_core.model.owner import Owner
 from datasync_core.model.url import Url
-from datasync_core.spec.listing import ListingTransport
+from datasync_core.spec.listing import ListingTransport, Reader, Unchanged
 from datasync_core.spec.stranger import stranger
 from datasync_core.spec.transport import Subscription, Transport, Writer
 
@@ -33,10 +33,12 @@ __all__ = [
     "Misconfigured",
     "Owner",
     "Put",
+    "Reader",
     "StoreError",
     "Subscription",
     "Subtree",
     "Transport",
+    "Unchanged",
     "Unsupported",
     "Url",
     "Writer",

@@ -18,16 +18,19 @@ PARTS = 1_000
 """Parts of one key at most."""
 _CHEAP = 1_000_000  # steps that any document may take for its keys; each keeps up to 8 bytes
 _STEPS = 16  # for each of its bytes: beside that many a document's size counts, and that has a bound
+_FEW = 60  # points in a document: no header is long enough to matter then, and no key
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _STRINGS = (
     r'"""[^"\\]*+(?:(?:\\[\s\S]|"(?!""))[^"\\]*+)*+"{3,5}'
     r"|'''[^']*+(?:'(?!'')[^']*+)*+'{3,5}"
-    r'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-    r"|'[^'\n]*+'"
+    r'|(?!"""|\'\'\')(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+    r"|'[^'\n]*+')"
 )
 _PART = rf"(?:[A-Za-z0-9_-]++|{_STRINGS})"
 _KEY = rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART})*+"
-_TOKEN = re.compile(rf"#[^\n]*+|(?P<header>^[ \t]*+\[[\[ \t]*+)?(?P<key>{_KEY})", re.MULTILINE)
+_TOKEN = re.compile(
+    rf"#[^\n]*+|(?P<header>^[ \t]*+\[[\[ \t]*+)?(?P<key>{_KEY})|(?P<open>[\"'])", re.MULTILINE
+)
 _ONE = re.compile(_PART)
 
 
@@ -46,11 +49,15 @@ def parse(text: str) -> Any:
 
 def _check_keys(text: str) -> None:
     """Raise `Broken` where keys have too many parts. What is no key, as ``1.5``, counts as a short one."""
+    if text.count(".") <= _FEW:
+        return
     header = steps = 0
     most = max(_CHEAP, _STEPS * len(text))
     for token in _TOKEN.finditer(text):
         key = token["key"]
         if key is None:
+            if token["open"]:
+                return  # a string without an end: the parser stops here, too
             continue
         parts = 1 if "." not in key else sum(1 for _ in _ONE.finditer(key))
         if parts > PARTS:

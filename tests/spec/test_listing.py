@@ -20,8 +20,10 @@ from datasync_core.transport import (
     Entry,
     ListingTransport,
     Misconfigured,
+    Reader,
     StoreError,
     Subscription,
+    Unchanged,
     Unsupported,
     Url,
 )
@@ -293,3 +295,84 @@ def test_G10_a_listing_that_becomes_empty_is_held() -> None:
         while host.status()["plugins"][0]["state"] != "held":
             host.wait_changed(0.1)
         assert plugin.count == 20
+
+
+class Answers(Reader):
+    """Gives the whole where its number is not that of the store, as an ETag does."""
+
+    def __init__(self, transport: Numbered) -> None:
+        self._transport = transport
+        self._seen = 0
+        self.closed = 0
+
+    def read(self) -> Mapping[str, bytes] | Unchanged:
+        self._transport.reads += 1
+        if self._seen == self._transport.number:
+            return Unchanged()
+        self._seen = self._transport.number
+        return self._transport.held
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Numbered(ListingTransport):
+    held: Mapping[str, bytes] = {"a": b"1"}
+    number = 1
+    reads = 0
+
+    def __init__(self) -> None:
+        super().__init__(Url("numbered"), interval=0.001)
+        self.readers: list[Answers] = []
+
+    def reader(self) -> Reader:
+        self.readers.append(Answers(self))
+        return self.readers[-1]
+
+
+def test_a_store_that_says_unchanged_is_not_compared() -> None:
+    made = Numbered()
+    first, second = made.subscribe([""]), made.subscribe([""])
+    for subscription in (first, second):
+        assert read(subscription) == {"a": b"1"}
+    made.held = {"a": b"2", "b": b"1"}
+    while made.reads < 5:
+        assert first.poll(0.01) is None
+    made.number = 2
+    for subscription in (first, second):
+        assert followed(subscription) == Batch([Entry("a", b"2"), Entry("b", b"1")])
+    assert first.poll(0.01) is None
+
+
+def test_a_reader_lives_from_its_snapshot_to_the_next_or_the_end() -> None:
+    made = Numbered()
+    subscription = made.subscribe([""])
+    for _ in range(2):
+        assert read(subscription) == {"a": b"1"}
+    assert [one.closed for one in made.readers] == [1, 0]
+    subscription.close()
+    assert [one.closed for one in made.readers] == [1, 1]
+    with pytest.raises(ConnectionLost, match="was closed"):
+        read(subscription)
+    assert len(made.readers) == 2
+
+
+def test_unchanged_before_anything_was_read_is_an_error() -> None:
+    made = Numbered()
+    made.number = 0
+    with pytest.raises(StoreError, match=r"read\(\) gave Unchanged before it gave anything"):
+        read(made.subscribe([""]))
+
+
+def test_a_transport_that_cannot_read_is_named() -> None:
+    with pytest.raises(ConnectionLost, match=r"ListingTransport has neither read\(\) nor reader\(\)"):
+        read(ListingTransport(Url("none")).subscribe([""]))
+
+
+def test_a_reader_that_cannot_be_made_is_a_lost_connection() -> None:
+    class Broken(Numbered):
+        def reader(self) -> Reader:
+            raise OSError("no session")
+
+    with pytest.raises(ConnectionLost, match="numbered: cannot be read: OSError: no session"):
+        read(Broken().subscribe([""]))

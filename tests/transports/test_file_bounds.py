@@ -77,6 +77,13 @@ def test_of_a_huge_file_no_more_is_read_than_a_document_may_have(tmp_path: Path)
     assert document.error == "a.json: has more than 1000 bytes; split it, or set the option max_document"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ['a."""\\n\\"""', "'", '"' + '\\\\"' * 3, '\\\\"""x'])
+def test_strings_without_an_end_are_looked_through_once(text: str) -> None:
+    with pytest.raises(Broken, match="expected TOML"):
+        to_json("a.toml", ("b" + ".b" * 99 + ' = """' + text * 100_000).encode())
+
+
 SMALL = """
 import resource
 from pathlib import Path
