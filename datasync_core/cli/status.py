@@ -21,20 +21,39 @@ LAST = 10
 
 
 @click.command("status")
+@click.option(
+    "--check", is_flag=True, help="Say only what is not in sync or not complete; exit with 1 for it."
+)
 @json_option
 @host_options
-def status_command(as_json: bool, config: Path | None, name: str | None) -> int:
+def status_command(check: bool, as_json: bool, config: Path | None, name: str | None) -> int:
     """Show how the running host is doing: its stores, its plugins, what hangs, the last faults.
 
-    Exits with 1 where no host runs, else with 0, however its plugins are.
+    Exits with 1 where no host runs, else with 0, however its plugins are. With --check, for probes, 0 says that each
+    plugin is in sync and complete (no key is pending, invalid, rejected or held), 1 that some is not.
     """
     status = ask_host(config, name, {"command": "status"})
+    wrong = list(reasons(status))
     if as_json:
         print_json(status)
     else:
-        for line in lines(status):
+        for line in wrong if check else lines(status):
             click.echo(shown(line))
-    return Exit.FINE
+    return Exit.FAILED if check and wrong else Exit.FINE
+
+
+def reasons(status: Mapping[str, Any]) -> Iterator[str]:
+    """Why not all that runs is in sync and complete, a line for each reason."""
+    if hanging := status["hanging"]:
+        yield _hangs(hanging)
+    for plugin in status["plugins"]:
+        if plugin["state"] != "disabled" and not plugin.get("complete"):
+            yield f"{plugin['name']}: {_plugin(plugin)}"
+            yield from _failing(plugin.get("failing"))
+
+
+def _hangs(hanging: Mapping[str, Any]) -> str:
+    return f"{hanging['hook']} of plugin {hanging['plugin']} hangs since {local(hanging['since'])}"
 
 
 def lines(status: Mapping[str, Any]) -> Iterator[str]:
@@ -51,12 +70,12 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"{plugin['name']}: {_plugin(plugin)}"
         yield from _failing(plugin.get("failing"))
     if hanging := status["hanging"]:
-        yield f"{hanging['hook']} of plugin {hanging['plugin']} hangs since {local(hanging['since'])}"
+        yield _hangs(hanging)
     faults = status["faults"]
     if len(faults) > LAST:
         yield f"the last {LAST} of {len(faults)} faults:"
     for fault in faults[-LAST:]:
-        again = f" ({fault['count']} times, last {local(fault['last'])})" if fault["count"] > 1 else ""
+        again = f" ({fault['count']} times, last {local(fault['last'])})" if fault.get("count", 1) > 1 else ""
         yield f"{local(fault['time'])} {fault['kind']}: {fault['text']}{again}"
 
 
@@ -78,11 +97,13 @@ def _plugin(plugin: Mapping[str, Any]) -> str:
     state = plugin["state"].replace("_", " ")
     facts = [f"{state} ({plugin['reason']})" if plugin["reason"] else state]
     if "keys" in plugin:
-        facts.append(counted(plugin["keys"], "key"))
+        left = plugin["in_sync"] and plugin["not_applied"]
+        all_of_it = counted(plugin["of"], "key")
+        facts.append(f"{left} of {all_of_it} not applied" if left else counted(plugin["keys"], "key"))
         if plugin["undelivered"]:
-            facts.append(f"{plugin['undelivered']} of them invalid or rejected")
+            facts.append(f"{plugin['undelivered']} invalid or rejected")
         if plugin["set_aside"]:
-            facts.append(f"{plugin['set_aside']} of them failed alone and are tried again")
+            facts.append(f"{plugin['set_aside']} failing alone and tried again")
     return ", ".join(facts)
 
 

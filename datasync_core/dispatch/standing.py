@@ -158,6 +158,18 @@ class Standing:
         frozen = [why for ledger in self.ledgers.values() for why in list(ledger.frozen.values())]
         return sum(why.ice is not Ice.HELD for why in frozen)
 
+    def not_applied(self) -> tuple[int, int]:
+        """How many keys are pending, invalid, rejected or held, and of how many that are there or to be deleted.
+
+        A plugin in sync is *complete* where it is none. Any thread may ask.
+        """
+        number, total = 0, self.keys()
+        for ledger in self.ledgers.values():
+            keys = [*list(ledger.behind), *list(ledger.frozen)]
+            number += len(keys)
+            total += sum(ledger.replica.shelves.peek(key) is None for key in keys)
+        return number, total
+
     def is_behind(self) -> bool:
         """Whether something is pending."""
         return any(True for ledger in self.ledgers.values() if ledger.behind for _ in ledger.pending())

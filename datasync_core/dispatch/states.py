@@ -87,6 +87,7 @@ def describe(state: PluginState, lane: Lane) -> str:
         return f"{state.name}: {state.state}: {reason}" if reason else f"{state.name}: {state.state}"
     if not lane.plugin.watches:
         return f"{state.name}: in sync"
-    keys, undelivered = lane.keys(), lane.undelivered()
-    invalid = f", {undelivered} of them invalid or rejected" if undelivered else ""
-    return f"{state.name}: in sync, {keys} key{'' if keys == 1 else 's'}{invalid} ({reason})"
+    number, total = lane.not_applied()
+    keys = f"{number} of {total}" if number else str(total)
+    left = " not applied" if number else ""
+    return f"{state.name}: in sync, {keys} key{'' if total == 1 else 's'}{left} ({reason})"

@@ -11,8 +11,10 @@ from typing import Any
 from datasync_core.dispatch.ledger import Ice
 from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.model.entries import Entry
+from datasync_core.model.keys import shown
 from datasync_core.ops.absence import connection, next_try
 from datasync_core.ops.inspection import Inspection, KeyView, LedgerView, PluginView, StoreView
+from datasync_core.spec.unknown import unknown_fields
 
 
 def explain(key: str, inspection: Inspection, now: float) -> dict[str, Any]:
@@ -84,6 +86,8 @@ def _plugin(
         why.append(_kept(applied))
     elif told:
         what = "applied" if entry is not None else "not there, and not applied"
+        if entry is not None and (unknown := unknown_fields(view.watch, entry.value)):
+            why.append(f"ignored, as its type has no such field: {shown(', '.join(unknown))}")
     elif unread:
         what = "not known, as the store was not read yet"
     elif braked and entry is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from datasync_core.dispatch.lane import Lane
-from datasync_core.dispatch.states import PluginState
+from datasync_core.dispatch.states import PluginState, StateName
 from datasync_core.dispatch.wiring import Feed, Wiring
 from datasync_core.model.faults import Fault
 from datasync_core.ops.absence import connection
@@ -75,7 +75,12 @@ def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -
 def _plugin(state: PluginState, lane: Lane | None, now: float) -> dict[str, Any]:
     said: dict[str, Any] = {"name": state.name, "state": str(state.state), "reason": state.reason}
     if lane is not None:
+        number, total = lane.not_applied()
         said |= {
+            "in_sync": state.state is StateName.IN_SYNC,
+            "complete": state.state is StateName.IN_SYNC and not number,
+            "not_applied": number,
+            "of": total,
             "keys": lane.keys(),
             "undelivered": lane.undelivered(),
             "set_aside": lane.set_aside(),

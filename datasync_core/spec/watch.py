@@ -85,6 +85,11 @@ class Watch(Generic[T_co]):
         return self._made
 
     @property
+    def is_typed(self) -> bool:
+        """Whether values are JSON for a type, rather than text, bytes, or what a codec reads."""
+        return self._codec is None and self.type not in (Any, str, bytes)
+
+    @property
     def is_subtree(self) -> bool:
         """Whether this covers a subtree rather than one key."""
         return is_subtree(self.path)

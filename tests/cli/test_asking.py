@@ -52,7 +52,7 @@ def test_status_tells_of_stores_plugins_and_faults(place: Place) -> None:
     place.write("datasync.toml", '[stores]\nmain = "sqlite:data.db"\nspare = "memory:"\n')
     place.do("load", "-", stdin=b'{"hello/ada": "hi", "typed/one": ["text"]}')
     agent(place)
-    said = until(place, "1 of them invalid")
+    said = until(place, "1 invalid or rejected")
     assert said[0] == "host agent"
     assert re.fullmatch(
         rf"store main: connected since {TIME}, 2 keys at revision \d+, sqlite:data.db", said[1]
@@ -60,7 +60,7 @@ def test_status_tells_of_stores_plugins_and_faults(place: Place) -> None:
     assert said[2] == "store spare: watched by no plugin, memory:"
     assert "greet: in sync (startup), 1 key" in said
     assert any(re.match(r"broken: failed \(.*No module named 'nowhere'", line) for line in said)
-    assert "typed: in sync (startup), 1 key, 1 of them invalid or rejected" in said
+    assert "typed: in sync (startup), 1 of 1 key not applied, 1 invalid or rejected" in said
     assert any(re.match(rf"{TIME} value invalid: typed: typed/one", line) for line in said)
     answer = place.do("status", "--name", "agent", "--json")
     assert answer.code == 0
@@ -89,6 +89,30 @@ def test_people_are_shown_the_last_faults_and_how_many_there_are() -> None:
         f"fault {number}" for number in range(2, 12)
     ]
     assert list(lines({**status, "faults": faults[:1]}))[1].endswith(" brake: fault 0")
+
+
+def test_status_check_ends_with_0_only_in_sync_and_complete(place: Place) -> None:
+    place.install("typed", GREET.replace("str)", "int)").replace("hello/", "typed/"))
+    place.write("datasync.toml", '[stores]\nmain = "sqlite:data.db"\n')
+    place.do("put", "typed/one", "1")
+    host = place.start("run", "--name", "agent")
+    host.until("typed: in sync, 1 key (startup)")
+    answer = place.do("status", "--check", "--name", "agent")
+    assert (answer.code, answer.lines) == (0, [])
+    place.do("put", "typed/two", "[]")
+    until(place, "1 of 2 keys not applied")
+    answer = place.do("status", "--check", "--name", "agent")
+    assert answer.code == 1
+    assert answer.lines[0] == "typed: in sync (startup), 1 of 2 keys not applied, 1 invalid or rejected"
+    assert answer.lines[1].startswith("  typed/two invalid: typed/two (revision 2): expected int")
+    assert place.do("status", "--name", "agent").code == 0
+    [plugin] = place.do("status", "--name", "agent", "--json").json()["plugins"]
+    assert [plugin[name] for name in ("in_sync", "complete", "not_applied", "of")] == [True, False, 1, 2]
+    place.do("put", "typed/two", "2")
+    until(place, "typed: in sync (startup), 2 keys")
+    assert place.do("status", "--check", "--name", "agent").code == 0
+    host.end()
+    assert place.do("status", "--check", "--name", "agent").code == 1
 
 
 def test_status_tells_why_a_store_is_lost_and_since_when(place: Place) -> None:

@@ -142,7 +142,7 @@ def test_a_value_that_does_not_decode_is_named_and_hurts_its_key_alone(place: Pl
     host = place.start("run")
     host.until("resync CREATE good 1")
     assert "expected int, got array at $" in host.until("hello/bad (revision 1)")
-    host.until("1 of them invalid")
+    host.until("in sync, 1 of 2 keys not applied (startup)")
     place.do("put", "hello/bad", "2")
     host.until("CREATE bad 2")
     assert host.end() == 0
