@@ -112,8 +112,8 @@ class Host:
             raise HostError("this host has not loaded its plugins: call load() or start() first")
         return self._assembly
 
-    def load(self) -> None:
-        """Find, load and order the plugins and bind them to stores; starts and creates nothing. Any number of times."""
+    def load(self, on_import: Callable[[str | None], None] | None = None) -> None:
+        """Find, load and order the plugins, bind them to stores; start nothing. ``on_import`` is told of imports."""
         if self._assembly is not None:
             return
         found = discover(GROUP_PLUGINS) if self._discover else Discovery((), ())
@@ -126,6 +126,7 @@ class Host:
             settings.host.only or (),
             settings.host.disable,
             self._wrappers,
+            on_import,
         )
         problems = list(self._assembly.problems)
         bound: dict[str, dict[str, str]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from datasync_core.model.errors import ConfigError, error_text
 from datasync_core.model.keys import outermost, shown
 
 if TYPE_CHECKING:
+    from datasync_core.cli.apart import Report
+    from datasync_core.config import Settings
     from datasync_core.host import Host
     from datasync_core.sync.store import Store
 
@@ -42,15 +44,21 @@ def check_command(
     """Load, validate and order the plugins, reach the stores, and exit.
 
     Exits with 3 for a wrong setting, 4 for a plugin that is broken or misses what it requires, 5 for a store that
-    cannot be read. Keys that cannot be read are named, and no error. Nothing is made and nothing is changed.
+    cannot be read. Keys that cannot be read are named, and no error. Nothing is made and nothing is changed. Plugins
+    are imported in a process of its own; one that ends it, or takes longer than 30 s, is named, and is an error.
     """
+    from datasync_core.cli.apart import apart
     from datasync_core.host import NO_STORE
 
     session().store_exit = Exit.STORE
     settings = settings_for(config, stores, only, disable)
     if not settings.stores:
         raise ConfigError(NO_STORE)
-    host = host_with_stores(settings, files)
+    return apart(lambda report: _check(settings, files, as_json, report))
+
+
+def _check(settings: Settings, files: Sequence[Path], as_json: bool, report: Report) -> int:
+    host = host_with_stores(settings, files, report)
     rows = inventory(host)
     reached = [_reach(store, paths) for store, paths in _watched(host).items()]
     code = Exit.FINE

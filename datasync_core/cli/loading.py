@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,14 +29,16 @@ def settings_for(
     return load_settings(cwd=Path.cwd(), environ=os.environ, file=config, overrides=overrides)
 
 
-def host_with_stores(settings: Settings, files: Sequence[Path]) -> Host:
+def host_with_stores(
+    settings: Settings, files: Sequence[Path], on_import: Callable[[str | None], None]
+) -> Host:
     """A host that has loaded its plugins, and its stores as they are: reading them makes none."""
     from datasync_core.cli.opening import as_they_are
     from datasync_core.host import Host
 
     host = Host(settings=as_they_are(settings), discover=True, files=files)
     with output_to_stderr():
-        host.load()
+        host.load(on_import)
     return host
 
 

@@ -90,8 +90,10 @@ def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> t
     """The host, its plugins loaded, the folder of its state, and the first line that it says."""
     from attrs import evolve
 
+    from datasync_core.cli.imports import ImportWatch
     from datasync_core.config import embedded_store, state_folder
     from datasync_core.host import Host
+    from datasync_core.model.runtime import RealRuntime
 
     made = ""
     if not settings.stores:
@@ -105,7 +107,8 @@ def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> t
 
         wrappers = list(wrappers_of(HookTrace()))
     host = Host(settings=settings, discover=True, files=files, wrappers=wrappers, state_dir=folder)
-    host.load()
+    with ImportWatch(RealRuntime(), settings.host.hook_timeout) as watch:
+        host.load(watch)
     stores = ", ".join(f"{store.name} {store.url}" for store in host.stores.values())
     plugins = ", ".join(plugin.name for plugin in host.plugins)
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -274,7 +274,8 @@ def ask(folder: Path, request: Mapping[str, Any], timeout: float = 10.0) -> Any:
             line = _line(client)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise HostError(
-                f"no host answers in {folder}: start one with datasync-host run, or give the -c and --name of its start"
+                f"no host answers in {folder}, where -c, --name, [host] state_dir and STATE_DIRECTORY lead: give those "
+                "of its start (systemd sets STATE_DIRECTORY for the service alone)"
             ) from None
         except PermissionError:
             raise HostError(f"the host in {folder} belongs to another user: ask as that one") from None

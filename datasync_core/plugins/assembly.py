@@ -6,7 +6,7 @@ to run is imported. Whatever is wrong with one plugin is a `Problem` and leaves 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -47,14 +47,18 @@ def assemble(
     only: Collection[str] = (),
     disable: Collection[str] = (),
     wrappers: Sequence[Wrapper] = (),
+    on_import: Callable[[str | None], None] | None = None,
 ) -> Assembly:
-    """Load what is to run, in DAG order. ``only`` brings what the named ones require; empty, everything runs."""
+    """Load what is to run, in DAG order. ``only`` brings what the named ones require; empty, everything runs.
+
+    ``on_import`` is called with what is imported, or made of a class, and with None when that has ended.
+    """
     settings = wanted or {}
     candidates = Candidates.of(found, given, files, settings)
     disabled = candidates.disabled(disable)
     problems = [problem for problem in candidates.problems if problem.plugin not in disabled]
     problems += _unknown(candidates, {"only": only, "disable": disable})
-    loader = _Loader(candidates, settings, disabled)
+    loader = _Loader(candidates, settings, disabled, on_import or (lambda what: None))
     if only:
         loader.load(candidates.expand(only))
         brought = {*loader.plugins, *loader.failed, *disabled}
@@ -83,7 +87,11 @@ class _Loader:
     """Loads plugins and what they require; imports each source once, however many instances it has."""
 
     def __init__(
-        self, candidates: Candidates, settings: Mapping[str, Wanted], disabled: Mapping[str, str]
+        self,
+        candidates: Candidates,
+        settings: Mapping[str, Wanted],
+        disabled: Mapping[str, str],
+        on_import: Callable[[str | None], None],
     ) -> None:
         self.plugins: dict[str, Plugin] = {}
         self.failed: set[str] = set()
@@ -91,6 +99,7 @@ class _Loader:
         self._candidates = candidates
         self._settings = settings
         self._disabled = disabled
+        self._on_import = on_import
         self._imported: dict[str, object] = {}
 
     def load(self, names: Collection[str]) -> None:
@@ -101,7 +110,9 @@ class _Loader:
                 continue
             if name not in self._candidates.names:
                 continue
+            self._on_import(f"{name} ({self._candidates.names[name].what})")
             wrong = self._load(name)
+            self._on_import(None)
             if wrong:
                 self.failed.add(name)
                 self.problems += wrong

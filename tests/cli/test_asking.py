@@ -38,10 +38,24 @@ def test_where_no_host_runs_it_says_so_and_ends_with_1(place: Place, command: st
     answer = place.do(*command.split(), "--name", "agent")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == (
-        f"datasync-host: no host answers in {place.folder}/.datasync/agent: "
-        "start one with datasync-host run, or give the -c and --name of its start\n"
+        f"datasync-host: no host answers in {place.folder}/.datasync/agent, where -c, --name, [host] state_dir and "
+        "STATE_DIRECTORY lead: give those of its start (systemd sets STATE_DIRECTORY for the service alone)\n"
     )
     assert place.names() == set()
+
+
+def test_a_host_with_a_state_directory_of_its_own_is_found_by_the_same(place: Place) -> None:
+    """Of systemd's, which only the service has; the sentence names the folder, and proposes no second host."""
+    place.install("greet", GREET)
+    place.env["STATE_DIRECTORY"] = str(place.folder / "service")
+    agent(place)
+    del place.env["STATE_DIRECTORY"]
+    answer = place.do("status", "--name", "agent")
+    assert answer.code == 1
+    assert f"{place.folder}/.datasync/agent, where" in answer.err
+    assert "run" not in answer.err.split()
+    place.write("datasync.toml", '[host]\nstate_dir = "service"\n')
+    assert place.do("status", "--name", "agent").lines[0] == "host agent"
 
 
 def test_status_tells_of_stores_plugins_and_faults(place: Place) -> None:

@@ -237,6 +237,19 @@ def test_a_full_disk_under_the_state_directory_ends_run_with_3(place: Place) -> 
     assert "Traceback" not in answer.err
 
 
+def test_a_state_directory_that_others_may_write_ends_run_with_3(place: Place) -> None:
+    """Another user could rename what the host makes in it."""
+    place.install("greet", GREET)
+    place.write("datasync.toml", TOML + '[host]\nname = "vm"\n')
+    base = place.folder / ".datasync"
+    base.mkdir()
+    base.chmod(0o777)
+    answer = place.do("run")
+    assert answer.code == 3
+    assert f"the state directory {base} cannot be used (every user may write in it, mode 0777)" in answer.err
+    assert list(base.iterdir()) == []
+
+
 def keep(file: Path) -> None:
     """Make a database that holds one key."""
     transport = SqliteTransport(Url.parse(f"sqlite:{file}"))

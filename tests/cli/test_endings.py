@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from tests.cli.command import GREET, Place
+from tests.cli.command import GREET, PATIENCE, Place
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +70,62 @@ def test_what_a_plugin_prints_at_its_import_is_no_part_of_a_result(place: Place,
         json.loads(answer.out)
     else:
         assert answer.out.startswith("graph LR\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        ("import os; os._exit(0)", "with exit code 0"),
+        ("import os; os._exit(75)", "with exit code 75"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "by signal 9"),
+    ],
+)
+def test_a_plugin_that_ends_the_process_of_a_check_is_named(place: Place, code: str, how: str) -> None:
+    place.install("a-greet", GREET)
+    place.install("quits", code)
+    place.do("put", "hello/ada", "hi", "--store", "sqlite:datasync.db")
+    answer = place.do("check")
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.err == (
+        f"datasync-host: the process of this check ended {how} and without a verdict: "
+        "quits (acme_quits (acme-quits 1.0)) ended it while it was imported\n"
+    )
+
+
+def test_an_import_that_takes_long_is_named_while_it_lasts(place: Place) -> None:
+    place.write("slow.py", "import threading\nthreading.Event().wait()\n")
+    place.write("datasync.toml", '[host]\nhook_timeout = 0.3\n[stores]\nmain = "sqlite:data.db"\n')
+    host = place.start("run", "slow.py")
+    assert host.until("has not ended") == (
+        "warning: the import of slow (slow.py) has not ended for 0.3 s (hook_timeout): "
+        "no plugin begins before it has"
+    )
+    assert host.end() == 0
+
+
+def test_an_import_that_takes_too_long_for_a_check_is_named() -> None:
+    """In a process of this test, with a shorter limit."""
+    program = """
+import threading
+from datasync_core.cli import apart
+apart.LIMIT = 0.3
+
+def work(report):
+    report("slow (slow.py)")
+    threading.Event().wait()
+
+try:
+    apart.apart(work)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.stdout == (
+        "PluginError slow (slow.py) cannot be checked: its import has not ended within 0.3 s; "
+        "do what takes long in on_start\n"
+    )
 
 
 def test_a_result_without_stdout_or_stderr_is_no_mistake(place: Place) -> None:
