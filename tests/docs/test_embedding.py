@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import logging
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from datasync_core import Host
+from datasync_core import Event, Host, Watch, hookimpl
 from datasync_core.model.errors import ConfigError, HostError
 from tests.docs.conftest import Snippets
-from tests.documents import ROOT, rows
+from tests.documents import PATIENCE, ROOT, Running, rows
 
 PAGE = "embedding.md"
 TEXT = (ROOT / "docs" / PAGE).read_text()
@@ -46,6 +47,122 @@ def test_the_workers_of_the_page_have_their_flags_after_a_fork(
         timeout=240,
     )
     assert (answer.returncode, answer.stdout.splitlines()) == (0, ["{'dark-mode': True}"] * 2), answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_asyncio_program_follows_changes_until_a_signal(
+    snippet: Snippets, tmp_path: Path, number: signal.Signals
+) -> None:
+    snippet(PAGE, "flags_app.py")
+    running = Running(f"{sys.executable} {tmp_path / 'snippets' / 'aio_app.py'}", tmp_path)
+    try:
+        running.until("{'dark-mode': True}")
+        with Host(f"sqlite:{tmp_path / 'flags.db'}") as host:
+            host.publisher().put("flags/beta", b"false")
+        running.until("{'dark-mode': True, 'beta': False}")
+        running.process.send_signal(number)
+        out, _ = running.process.communicate(timeout=PATIENCE)
+    finally:
+        running.kill()
+    assert (running.process.returncode, out) == (0, b"")
+
+
+class Stubborn:
+    """Never applies anything, and says when it was called first."""
+
+    watches = [Watch("a/", str)]
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.called.set()
+        raise OSError("the system is away")
+
+
+def test_a_wait_whose_await_is_cancelled_ends_when_the_host_stops() -> None:
+    """So `asyncio.run`, which waits for the threads of its executor, comes to its end."""
+    ended: list[bool] = []
+
+    async def main() -> None:
+        loop, plugin = asyncio.get_running_loop(), Stubborn()
+        host = Host("memory:", {"stubborn": plugin})
+        host.start()
+        try:
+            waiting = loop.run_in_executor(None, lambda: ended.append(host.wait()))
+            assert await loop.run_in_executor(None, plugin.called.wait, PATIENCE)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert ended == []
+        finally:
+            assert await loop.run_in_executor(None, host.stop, PATIENCE)
+
+    asyncio.run(main())
+    assert ended == [False]
+
+
+class Awaiting:
+    """Lets the event loop apply what it is told, and waits for that."""
+
+    watches = [Watch("a/", str)]
+
+    def __init__(self) -> None:
+        self.applied: list[dict[str, str]] = []
+        self.busy = threading.Event()
+        self.go = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def _apply(self, state: dict[str, str]) -> None:
+        await self.go.wait()
+        if state.get("1") == "wrong":
+            raise ValueError("this is wrong")
+        self.applied.append(state)
+
+    @hookimpl
+    def on_resync(self, event: Event) -> None:
+        self.busy.set()
+        asyncio.run_coroutine_threadsafe(self._apply(dict(event[self.watches[0]])), self._loop).result(
+            PATIENCE
+        )
+
+
+def test_a_hook_may_wait_for_the_loop_while_the_loop_stops_the_host() -> None:
+    async def main() -> None:
+        loop, plugin = asyncio.get_running_loop(), Awaiting()
+        host = Host("memory:", {"awaiting": plugin})
+        host.start()
+        assert await loop.run_in_executor(None, plugin.busy.wait, PATIENCE)
+        stopping = loop.run_in_executor(None, host.stop, PATIENCE)
+        await asyncio.sleep(0)
+        plugin.go.set()
+        assert await stopping
+        assert plugin.applied == [{}]
+
+    asyncio.run(main())
+
+
+def test_what_a_coroutine_raises_is_tried_again() -> None:
+    async def main() -> None:
+        loop, plugin = asyncio.get_running_loop(), Awaiting()
+        plugin.go.set()
+        host = Host("memory:", {"awaiting": plugin})
+        host.start()
+        try:
+            assert await loop.run_in_executor(None, host.wait, PATIENCE)
+            await loop.run_in_executor(None, host.publisher().put, "a/1", "wrong")
+            assert not await loop.run_in_executor(None, host.wait, 0.2)
+            assert host.states()["awaiting"].state == "retrying"
+            assert "this is wrong" in host.states()["awaiting"].reason
+            await loop.run_in_executor(None, host.publisher().put, "a/1", "right")
+            assert await loop.run_in_executor(None, host.wait, PATIENCE)
+            assert plugin.applied[-1] == {"1": "right"}
+        finally:
+            await loop.run_in_executor(None, host.stop)
+
+    asyncio.run(main())
 
 
 def test_every_argument_is_documented_with_its_default() -> None:

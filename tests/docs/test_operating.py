@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import configparser
 import json
+import logging
 import os
 import re
+import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 
 from datasync_core.cli.exits import Exit
+from datasync_core.cli.logs import JsonFormatter, PeopleFormatter
 from datasync_core.cli.root import root
 from datasync_core.config import SETTINGS, HostSettings, Setting, load_settings
 from datasync_core.ops.control import NAME as CONTROL
@@ -130,6 +134,45 @@ def test_the_unit_fits_the_exit_codes_and_the_timeouts() -> None:
     ]
     assert float(service["TimeoutStopSec"]) > HostSettings("any").stop_timeout
     assert service["Restart"] == "on-failure"
+
+
+def test_systemd_does_with_each_exit_code_what_the_table_says() -> None:
+    unit = configparser.ConfigParser()
+    unit.read_string(texts(TEXT, "ini datasync-host.service")[0])
+    prevented = {int(code) for code in unit["Service"]["RestartPreventExitStatus"].split()}
+    ended, restarted, failed = (set(map(int, row[0].split(", "))) for row in rows(TEXT, "code | systemd"))
+    assert ended == {Exit.FINE}
+    assert failed == prevented
+    assert restarted == set(Exit) - {Exit.FINE, Exit.INTERRUPTED} - prevented
+
+
+def test_the_log_looks_as_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [
+        (
+            "datasync",
+            logging.INFO,
+            "lamps: in sync, 1 key (startup)",
+            {"plugin": "lamps", "state": "in_sync"},
+        ),
+        (
+            "datasync",
+            logging.WARNING,
+            "lamps: lamps/door failed alone and is tried again: OSError: the lamp does not answer",
+            {},
+        ),
+        ("datasync.plugins.lamps", logging.INFO, "the dimmer was calibrated", {}),
+        ("urllib3.connectionpool", logging.WARNING, "Retrying after connection broken", {}),
+    ]
+    people = PeopleFormatter(verbose=False, timed=True)
+    monkeypatch.setattr(people, "converter", time.gmtime)
+    records = []
+    for second, (logger, level, message, extra) in enumerate(said):
+        records.append(
+            logging.getLogger(logger).makeRecord(logger, level, "", 0, message, (), None, extra=extra)
+        )
+        records[-1].created = datetime(2026, 11, 29, 14, 5, (9, 12, 13, 14)[second], 250_000, UTC).timestamp()
+    assert [people.format(record) for record in records] == texts(TEXT, "text log")[0].splitlines()
+    assert JsonFormatter().format(records[0]) == texts(TEXT, "json log")[0].strip()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import threading
 import types
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from datasync_core.config import Settings, load_settings
 from datasync_core.dispatch.states import StateName
 from datasync_core.model.changes import DeleteChange, PutChange
 from datasync_core.model.faults import FaultKind
+from datasync_core.plugins.files import load_file
 from datasync_core.plugins.loading import Source, make_plugin
 from datasync_core.spec.hooks import Hooks
 from datasync_core.testing import Harness
@@ -186,6 +188,62 @@ def test_an_interface_comes_before_its_address_and_goes_after_it(snippet: Snippe
     harness.commit(dict.fromkeys(["interfaces/eth0", "addresses/1"]))
     assert [line for line in order if "DELETE" in line] == ["DELETE addresses/1", "DELETE interfaces/eth0"]
     assert order.index("CREATE addresses/2") > order.index("CREATE interfaces/eth0")
+
+
+def test_a_client_is_there_for_those_that_require_who_makes_it(snippet: Snippets) -> None:
+    dialer, switches, link = (
+        snippet(PAGE, "dialer.py"),
+        snippet(PAGE, "switches.py"),
+        snippet(PAGE, "link.py"),
+    )
+    config = {"dialer": {"address": "10.0.0.9"}}
+    harness = Harness(switches=switches, dialer=dialer.Dialer, config=config)
+    harness.put("switches/hall", "on")
+    (client,) = link.clients
+    assert (client.address, client.sent) == ("10.0.0.9", ["hall on"])
+    harness.delete("switches/hall")
+    harness.stop()
+    assert client.sent == ["hall on", "hall off", "closed"]
+    assert link.clients == []
+
+
+def test_those_that_require_a_client_wait_while_it_cannot_be_made(
+    snippet: Snippets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialer, switches, link = (
+        snippet(PAGE, "dialer.py"),
+        snippet(PAGE, "switches.py"),
+        snippet(PAGE, "link.py"),
+    )
+
+    def away(address: str) -> None:
+        raise OSError(f"{address} does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link, "Client", away)
+        harness = Harness(switches=switches, dialer=dialer.Dialer())
+        harness.put("switches/hall", "on")
+        assert harness.state("switches").state == "waiting"
+    harness.advance(2)
+    assert [client.sent for client in link.clients] == [["hall on"]]
+
+
+def test_a_file_that_another_one_imports_is_a_second_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what both import from a third file there is one."""
+    for name, text in {"maker_f": "import third_f", "user_f": "import maker_f, third_f"}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "third_f.py").write_text("")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    try:
+        maker, user = (load_file(tmp_path / f"{name}_f.py") for name in ("maker", "user"))
+        assert user.maker_f is not maker
+        assert user.third_f is maker.third_f
+    finally:
+        for name in set(sys.modules) - before:
+            del sys.modules[name]
 
 
 def test_what_is_published_is_in_the_store(snippet: Snippets) -> None:

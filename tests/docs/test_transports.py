@@ -7,17 +7,29 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 import datasync_core.transport
-from datasync_core import Event, Host, Put, Watch, hookimpl
+from datasync_core import Delete, Event, Host, Put, Watch, hookimpl
 from datasync_core.config import SETTINGS, load_settings
 from datasync_core.model.entries import Capabilities
+from datasync_core.model.errors import ConfigError
 from datasync_core.opening import make_store
 from datasync_core.plugins.transports import transport_class
-from datasync_core.transport import StoreError, Subscription, Transport, Writer
+from datasync_core.transport import (
+    Conflict,
+    ConnectionLost,
+    StoreError,
+    Subscription,
+    Transport,
+    Unsupported,
+    Url,
+    Writer,
+)
 from tests.documents import ROOT, blocks, rows, texts
 
 TEXT = (ROOT / "docs" / "transports.md").read_text()
@@ -33,14 +45,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for info, text in blocks(TEXT):
         if info.startswith("python "):
             (tmp_path / info.partition(" ")[2]).write_text(text)
+    project = tomllib.loads(texts(TEXT, "toml pyproject.toml")[0])
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == ["document.py"]
+    assert project["project"]["entry-points"].keys() == {"datasync.transports"}
     metadata = tmp_path / "acme_document-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-document\nVersion: 1.0\n")
-    entry_points = next(text for text in texts(TEXT, "toml") if "datasync.transports" in text)
-    group, line = entry_points.splitlines()
-    assert group == '[project.entry-points."datasync.transports"]'
-    line = line.replace('"', "").replace("acme_document", "document")
-    (metadata / "entry_points.txt").write_text(f"[datasync.transports]\n{line}\n")
+    (point,) = project["project"]["entry-points"]["datasync.transports"].items()
+    (metadata / "entry_points.txt").write_text(f"[datasync.transports]\n{' = '.join(point)}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
@@ -89,9 +101,86 @@ def test_every_name_for_transport_authors_is_documented() -> None:
 def test_every_method_is_documented() -> None:
     assert column("method of `Transport`")[0].startswith("__init__(url, ")
     for cls in (Transport, Subscription, Writer):
-        methods = {name for name in vars(cls) if not name.startswith("_")} - {"capabilities", "liveness"}
+        methods = {name for name in vars(cls) if not name.startswith("_")}
         documented = {row.partition("(")[0] for row in column(f"method of `{cls.__name__}`")}
-        assert documented - {"__init__"} == methods
+        assert documented - {"__init__", "url"} == methods
+
+
+def test_every_member_of_a_url_is_documented_with_its_signature() -> None:
+    members = {name for name in dir(Url) if not name.startswith("_")}
+    assert str(inspect.signature(Url.parse)) == "(text: 'str', base: 'Path | None' = None) -> 'Url'"
+    assert str(inspect.signature(Url.file)) == "(self) -> 'Path'"
+    calls = {"Url.parse(text, base=None)", "file()", "str(url)"}
+    assert set(column("member of `Url`")) == members - {"parse", "file"} | calls
+
+
+def test_the_parts_of_a_url_are_what_the_table_says(tmp_path: Path) -> None:
+    url = Url.parse("zookeeper://ada:p%40ss@h1:2181,h2,[::1]/chroot?token=x&mode=a%20b", tmp_path)
+    assert (url.scheme, url.user, url.password) == ("zookeeper", "ada", "p@ss")
+    assert url.hosts == (("h1", 2181), ("h2", None), ("[::1]", None))
+    assert (url.path, url.query) == ("/chroot", {"token": "x", "mode": "a b"})
+    assert "p%40ss" not in str(url)
+    assert "***@h1" in str(url)
+    assert "token=***" in str(url)
+    assert (url.shown_user, evolve(url, hides_user=True).shown_user) == ("ada", "***")
+    assert Url.parse("redis://h/0").path == "/0"
+    relative = Url.parse("file:conf.d", tmp_path)
+    assert (relative.path, relative.base, relative.file()) == ("conf.d", tmp_path, tmp_path / "conf.d")
+    assert Url.parse("file:///etc/x", tmp_path).file() == Path("/etc/x")
+    with pytest.raises(ConfigError):
+        Url.parse("no scheme")
+
+
+def test_liveness_is_set_between_init_and_subscribe(site: Path) -> None:
+    (site / "keys.json").write_text("{}")
+    (site / "datasync.toml").write_text(f'[stores.main]\nurl = "document:{site}/keys.json"\nliveness = 3\n')
+    try:
+        store = make_store(load_settings(cwd=site, environ={}).stores["main"])
+        assert store.transport.liveness == 3
+        store.close()
+    finally:
+        sys.modules.pop("document", None)
+    assert Transport.liveness == 10
+
+
+class Answering(Transport):
+    """Its writers give answers and failures in turn, and count themselves."""
+
+    capabilities = Capabilities(raw=True)
+
+    def __init__(self) -> None:
+        super().__init__(Url.parse("answering:"))
+        self.errors: list[StoreError] = []
+        self.writers = 0
+
+    def subscribe(self, paths: Sequence[str]) -> Subscription:
+        raise ConnectionLost("nothing is read here")
+
+    def writer(self) -> Writer:
+        self.writers += 1
+        return AnsweringWriter(self.errors)
+
+
+class AnsweringWriter(Writer):
+    def __init__(self, errors: list[StoreError]) -> None:
+        self.errors = errors
+
+    def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        raise self.errors.pop()
+
+
+@pytest.mark.parametrize(
+    ("error", "writers"), [(Unsupported, 1), (Conflict, 1), (StoreError, 2), (ConnectionLost, 2)]
+)
+def test_an_answer_keeps_the_writer_and_a_failure_does_not(error: type[StoreError], writers: int) -> None:
+    transport = Answering()
+    host = Host(transport)
+    for _ in range(2):
+        transport.errors.append(error("no"))
+        with pytest.raises(error, match="no"):
+            host.publisher().put("a", b"1")
+    assert transport.writers == writers
+    host.stop()
 
 
 def test_the_tables_of_capabilities_are_those_of_the_code() -> None:
