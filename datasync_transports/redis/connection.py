@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from datasync_core.transport import AuthenticationFailed, ConnectionLost, Misconfigured, StoreError, stranger
-from datasync_transports.redis.failures import CLUSTER, explained
+from datasync_transports.redis.failures import CLUSTER, explained, senseless
+from datasync_transports.redis.link import Deadline, Line, TcpLink, TlsLink, UnixLink
 from datasync_transports.redis.tls import Tls, arguments
 
 SENTINEL_PORT = 26379
@@ -24,6 +24,7 @@ class Link(Protocol):
     """What is used of redis-py's connections, which have types for half of it."""
 
     handshake_metadata: Any
+    deadline: Deadline
 
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
@@ -57,18 +58,25 @@ class Place:
     sentinels: Account = Account()
     """Who we are to the Sentinels."""
 
-    def connect(self, timeout: float) -> Link:
+    def connect(self, timeout: float, line: Line) -> Link:
         """A connection that speaks RESP3, logged in, in its database; nothing connects it again by itself.
 
-        ``timeout``: seconds until a server that does not answer counts as lost, at each step and later on.
+        ``timeout``: seconds until a server that does not answer counts as lost, for the whole of it and for each
+        step later on. ``line`` is what another thread cuts to end it.
         """
+        try:
+            return self._connect(timeout, line)
+        finally:
+            line.release()
+
+    def _connect(self, timeout: float, line: Line) -> Link:
         server = ("", 0)
         if self.service is not None:
-            server = self._master(self.service, timeout)
+            server = self._master(self.service, timeout, line)
         elif self.hosts:
             server = self.hosts[0]
-        with explained(self.where, self.account.shown, partial(self._hint, server)):
-            connection = self._made(server, timeout, self.account, self.db)
+        with explained(self.where, self.account.shown, partial(self._hint, server, line)):
+            connection = self._made(server, timeout, line, self.account, self.db)
             try:
                 self._begin(connection)
             except BaseException:
@@ -80,7 +88,7 @@ class Place:
         try:
             connection.connect()
             about = greeting(connection.handshake_metadata)
-        except (AttributeError, TypeError, ValueError) as error:  # the library expects a map
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # the library expects a map
             raise Misconfigured(f"{self.where} does not answer HELLO as Redis does") from error
         if about.get("mode") == "cluster":
             raise Misconfigured(f"{self.where} {CLUSTER}")
@@ -91,7 +99,7 @@ class Place:
         if self.service is not None and about.get("role") != "master":
             raise ConnectionLost(f"{self.where}: the Sentinels name a server that is no master now")
 
-    def _master(self, service: str, timeout: float) -> tuple[str, int]:
+    def _master(self, service: str, timeout: float, line: Line) -> tuple[str, int]:
         """Ask the Sentinels, one after the other, where the master is now."""
         failed: list[str] = []
         refusal: StoreError | None = None
@@ -99,8 +107,8 @@ class Place:
             sentinel = f"{self.where}: the Sentinel {host}:{port}"
             try:
                 address = (host, port)
-                with explained(sentinel, self.sentinels.shown, partial(self._hint, address)):
-                    found = self._asked(address, service, timeout / len(self.hosts))
+                with explained(sentinel, self.sentinels.shown, partial(self._hint, address, line)):
+                    found = self._asked(address, service, timeout / len(self.hosts), line)
             except AuthenticationFailed as error:
                 refusal = AuthenticationFailed(f"{error}; its own are sentinel_user= and sentinel_password=")
                 refusal.__cause__ = error
@@ -114,12 +122,17 @@ class Place:
                 refusal = Misconfigured(f"{sentinel} watches no master of the name {service}")
         raise refusal or ConnectionLost(f"{self.where}: {'; '.join(failed)}")
 
-    def _asked(self, sentinel: tuple[str, int], service: str, timeout: float) -> tuple[str, int] | None:
-        connection = self._made(sentinel, timeout, self.sentinels, 0)
+    def _asked(
+        self, sentinel: tuple[str, int], service: str, timeout: float, line: Line
+    ) -> tuple[str, int] | None:
+        connection = self._made(sentinel, timeout, line, self.sentinels, 0)
         try:
             connection.connect()
             connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
             found = connection.read_response()
+            return None if found is None else (_text(found[0]), int(found[1]))
+        except (LookupError, TypeError, ValueError) as error:
+            raise senseless(f"{self.where}: {sentinel[0]}:{sentinel[1]}", "SENTINEL") from error
         except ResponseError as error:
             if "unknown command" not in str(error):
                 raise
@@ -128,10 +141,11 @@ class Place:
             ) from error
         finally:
             connection.disconnect()
-        return None if found is None else (_text(found[0]), int(found[1]))
 
-    def _hint(self, server: tuple[str, int], hung_up: bool) -> str:
+    def _hint(self, server: tuple[str, int], line: Line, hung_up: bool) -> str:
         """What may be wrong with a server whose answer, or silence, makes no sense."""
+        if line.is_cut:
+            return ""  # we did that ourselves
         found = None if self.socket is not None else stranger(*server)
         if found not in (None, "Redis", "TLS"):
             return f"; it is no Redis: what is there speaks {found}"
@@ -146,7 +160,7 @@ class Place:
             return f"; it may want {client}" if hung_up else ""
         return f"; it may speak no TLS (write redis://), or want {client}"
 
-    def _made(self, server: tuple[str, int], timeout: float, account: Account, db: int) -> Link:
+    def _made(self, server: tuple[str, int], timeout: float, line: Line, account: Account, db: int) -> Link:
         common: dict[str, Any] = {
             "db": db,
             "username": account.user,
@@ -157,15 +171,16 @@ class Place:
             "retry": Retry(NoBackoff(), 0),
         }
         host, port = server
-        kind: Any = Connection  # whose arguments have no types
+        kind: Any = TcpLink  # whose arguments have no types
         if self.socket is not None:
-            kind, common["path"] = UnixDomainSocketConnection, self.socket
+            kind, common["path"] = UnixLink, self.socket
         else:
             common |= {"host": host, "port": port}
         if self.tls is not None:
-            kind = SSLConnection
+            kind = TlsLink
             common |= arguments(self.where, self.tls)
         made = kind(**common)
+        made.line, made.deadline = line, Deadline(timeout)
         made.driver_info = made.lib_name = made.lib_version = (
             None  # else it tells the server, which ACLs may refuse
         )

@@ -15,6 +15,7 @@ from datasync_core.transport import AuthenticationFailed, ConnectionLost, Miscon
 Hint = Callable[[bool], str]
 CLUSTER = "belongs to a Redis Cluster, which is not supported yet; name a single server, or Sentinels"
 PASSWORD = "write it as redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST"
+_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED
 REPLICA = "is a replica, which takes no writes; name its master, or Sentinels with service="
 _OLD = "does not speak RESP3 (HELLO 3): Redis 6 or later is needed, or Valkey, and no proxy in between that knows less"
 
@@ -66,6 +67,14 @@ def meaning(
     if isinstance(error, exceptions.ResponseError):
         return _refusal(where, said)
     return _loss(where, error, said, hint)
+
+
+def senseless(where: str, command: str) -> ConnectionLost:
+    """The answer is not one to this command: something in between mixes answers up, or it is not Redis."""
+    return ConnectionLost(
+        f"{where} gave an answer to {command.upper()} that is not one of Redis's: is there a proxy in between,"
+        " or another server?"
+    )
 
 
 def is_forbidden(answer: object) -> bool:
@@ -127,9 +136,13 @@ def _loss(where: str, error: Exception, said: str, hint: Hint) -> StoreError:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message or "it is not trusted"
+            advice = "name the file of its authority (ca=FILE) and the host as the certificate has it"
+            if cause.verify_code in _OUT_OF_DATE:
+                advice = (
+                    "renew it, or that of its authority, and see that the clocks of both machines are right"
+                )
             return Misconfigured(
-                f"{where}: the server's certificate was not accepted ({reason.rstrip('.')});"
-                " name the file of its authority (ca=FILE) and the host as the certificate has it"
+                f"{where}: the server's certificate was not accepted ({reason.rstrip('.')}); {advice}"
             )
         if isinstance(cause, ssl.SSLError):
             return _tls(where, cause, hint)

@@ -23,6 +23,8 @@ _AT_ONCE = 10_000  # keys
 _BYTES = 16 * 1024 * 1024  # of values, about
 _TURNS = 3  # at reading keys by their types, which may change in between
 _FIRST = 128  # keys that are read at once before it is known how large values are
+_NAMES = frozenset([bytes])
+_VALUES = frozenset([bytes, type(None)])
 
 Change = Entry | Gone
 
@@ -30,8 +32,10 @@ Change = Entry | Gone
 class Reader:
     """Reads over one wire. Owned by its thread."""
 
-    def __init__(self, wire: Wire, paths: Paths) -> None:
+    def __init__(self, wire: Wire, paths: Paths, *, watched: bool = False) -> None:
+        """``watched``: all that is read is under a ``WATCH``, which an ``EXEC`` in between would end."""
         self._wire = wire
+        self._watched = watched
         self._paths = paths
         self._mixed = False  # whether others than strings were met
         self._ahead: Command | None = None  # the next SCAN, which goes along with a read
@@ -50,8 +54,8 @@ class Reader:
         waiting: list[bytes] = []
         while True:
             scanned, self._scanned = self._scanned, None
-            cursor, names = scanned or self._wire.call(*_scan(cursor, pattern))
-            cursor = int(cursor)
+            command = _scan(cursor, pattern)
+            cursor, names = self._page(scanned or self._wire.call(*command), command)
             waiting += self._paths.below(names)
             self._ahead = _scan(cursor, pattern) if cursor else None
             yield from self._chunks(waiting, last=not cursor)
@@ -90,15 +94,15 @@ class Reader:
         """The same where types change faster than they are asked for: each key as a string and as a hash, at once."""
         commands: list[Command] = [("MGET", *keys)]
         commands += [(name, key) for key in keys for name in ("TYPE", "HGETALL")]
-        values, *rest = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
+        values, *rest = self._together(commands)
         for command, answer in zip(commands, (values, *rest), strict=True):
             if is_forbidden(answer):
                 raise self._wire.refused(answer, command)
         self._wire.call("PING")
-        kinds = {key: kind.decode() for key, kind in zip(keys, rest[::2], strict=True)}
-        return self._changes(
-            keys, kinds, dict(zip(keys, values, strict=True)), dict(zip(keys, rest[1::2], strict=True))
-        )
+        kinds = self._named(keys, rest[::2])
+        self._check(values, len(keys))
+        fields = self._hashes(keys, rest[1::2])
+        return self._changes(keys, kinds, dict(zip(keys, values, strict=True)), fields)
 
     def _chunks(self, waiting: list[bytes], *, last: bool) -> Iterator[list[Entry]]:
         """Read and take away from what waits, as long as it fills a chunk."""
@@ -122,8 +126,7 @@ class Reader:
         yield from self._changes(keys, kinds, texts, fields).values()
 
     def _kinds(self, keys: Sequence[bytes]) -> dict[bytes, str]:
-        answers = self._ask([("TYPE", key) for key in keys])
-        kinds = {key: kind.decode() for key, kind in zip(keys, answers, strict=True)}
+        kinds = self._named(keys, self._ask([("TYPE", key) for key in keys]))
         self._mixed = self._mixed or any(kind not in ("string", "none") for kind in kinds.values())
         return kinds
 
@@ -133,15 +136,13 @@ class Reader:
         """The strings and the hashes' fields (an error for what is no hash); ``together``: at one moment."""
         commands: list[Command] = [("MGET", *strings)] if strings else []
         commands += [("HGETALL", key) for key in hashes]
-        if together and len(commands) > 1:
-            answers = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
-        else:
-            answers = self._along(commands)
+        at_once = together and len(commands) > 1
+        answers = self._together(commands) if at_once else self._along(commands)
         for command, answer in zip(commands, answers, strict=True):
             if is_forbidden(answer) or (isinstance(answer, ResponseError) and command[0] == "MGET"):
                 raise self._wire.refused(answer, command)
-        values: list[bytes | None] = answers[0] if strings else []
-        fields = dict(zip(hashes, answers[1:] if strings else answers, strict=True))
+        values: list[bytes | None] = self._check(answers[0], len(strings)) if strings else []
+        fields = self._hashes(hashes, answers[1:] if strings else answers)
         self._learn(values, fields)
         return values, fields
 
@@ -154,6 +155,47 @@ class Reader:
         if isinstance(self._scanned, ResponseError):
             raise self._wire.refused(self._scanned, ahead)
         return answers
+
+    def _together(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers of a transaction; under a ``WATCH`` that is open, its own ``EXEC`` says whether it was one."""
+        if self._watched:
+            return self._wire.pipeline(commands)
+        answers = self._ask([("MULTI",), *commands, ("EXEC",)])[-1]
+        if not isinstance(answers, list) or len(answers) != len(commands):
+            raise self._wire.senseless(("EXEC",))
+        return answers
+
+    def _check(self, values: Any, count: int) -> list[bytes | None]:
+        """What ``MGET`` has answered, if that can be it."""
+        if not isinstance(values, list) or len(values) != count or not _VALUES.issuperset(map(type, values)):
+            raise self._wire.senseless(("MGET",))
+        return values
+
+    def _named(self, keys: Sequence[bytes], answers: Sequence[Any]) -> dict[bytes, str]:
+        """The types that ``TYPE`` has answered."""
+        kinds = {}
+        for key, kind in zip(keys, answers, strict=True):
+            if not isinstance(kind, bytes) or not kind.isascii():
+                raise self._wire.senseless(("TYPE",))
+            kinds[key] = kind.decode()
+        return kinds
+
+    def _hashes(self, keys: Sequence[bytes], answers: Sequence[Any]) -> dict[bytes, Any]:
+        """The fields, or an error for what is no hash, that ``HGETALL`` has answered."""
+        for answer in answers:
+            sound = isinstance(answer, dict) and _NAMES.issuperset(map(type, (*answer, *answer.values())))
+            if not sound and not isinstance(answer, ResponseError):
+                raise self._wire.senseless(("HGETALL",))
+        return dict(zip(keys, answers, strict=True))
+
+    def _page(self, answer: Any, command: Command) -> tuple[int, list[bytes]]:
+        """The cursor and the names of one ``SCAN``."""
+        match answer:
+            case [bytes() as cursor, list() as names] if cursor.isdigit() and _NAMES.issuperset(
+                map(type, names)
+            ):
+                return int(cursor), names
+        raise self._wire.senseless(command)
 
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, none of which may be an error."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from datasync_core.transport import Batch, ConnectionLost, Entry, Owner, StoreError, Subscription
 from datasync_transports.redis.bell import Bell
-from datasync_transports.redis.connection import Place
+from datasync_transports.redis.connection import Link, Place
+from datasync_transports.redis.link import Line
 from datasync_transports.redis.paths import Paths
 from datasync_transports.redis.reading import Change, Reader
 from datasync_transports.redis.settling import PATIENCE, settle
@@ -33,6 +34,7 @@ class RedisSubscription(Subscription):
         self._liveness = liveness
         self._lock = threading.Lock()
         self._bell = Bell()
+        self._line = Line()
         self._woken = False
         self._closed = False
         self._opened: tuple[Wire, Reader] | None = None
@@ -77,12 +79,17 @@ class RedisSubscription(Subscription):
 
     def wake(self) -> None:
         self._woken = True
+        self._line.cut()  # while there is no connection yet, nothing is lost with it
+        opened = self._opened
+        if opened is not None:
+            opened[0].hurry()
         self._bell.ring()
 
     def close(self) -> None:
         if not self._owner.is_here:
             return  # it would end the parent's connection, too
         self._closed = True
+        self._line.cut()
         opened = self._opened
         if opened is not None:
             opened[0].cut()
@@ -96,7 +103,7 @@ class RedisSubscription(Subscription):
         self._check()
         if self._opened is None:
             place, paths = self._place, self._paths
-            connection = place.connect(self._liveness)
+            connection = self._connect()
             try:
                 master = place.service is not None
                 user = place.account.shown
@@ -109,6 +116,15 @@ class RedisSubscription(Subscription):
                 connection.disconnect()
                 raise
         return self._opened
+
+    def _connect(self) -> Link:
+        self._line = Line()
+        self._check()
+        try:
+            return self._place.connect(self._liveness, self._line)
+        except StoreError:
+            self._check()
+            raise
 
     def _check(self) -> None:
         if self._closed:

@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from datasync_core.transport import ConnectionLost, Misconfigured, StoreError
 from datasync_transports.redis.connection import Link, greeting
-from datasync_transports.redis.failures import concerns_keys, is_forbidden, lacking, meaning
+from datasync_transports.redis.failures import concerns_keys, is_forbidden, lacking, meaning, senseless
 from datasync_transports.redis.paths import escaped
 
 _PUSH: Final = object()
+_BYTES = frozenset([bytes])
+_JUNK = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 Command = Sequence[str | bytes | int]
 
 
@@ -60,9 +62,10 @@ class Wire:
         self._patterns = patterns
         self._master = master
         self._broken: Exception | None = None
+        self._is_junk = False  # whether it was told of changes in a form that cannot be
         inside: Any = connection
         parser = inside._parser
-        self._socket: socket.socket = inside._sock
+        self._socket: socket.socket = inside._sock.inner
         self._ahead: Callable[..., bool] | None = getattr(
             parser, "read_from_socket", None
         )  # hiredis alone has it
@@ -107,11 +110,18 @@ class Wire:
         told.__cause__ = error
         return told
 
+    def senseless(self, command: Command) -> StoreError:
+        """Give up the connection: an answer to this command cannot be one, so that none after it can be trusted."""
+        error = senseless(self._where, str(command[0]))
+        self._broken = error
+        return error
+
     def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to several commands that are sent together; errors are among them as they are."""
         connection = self._connection
         try:
             self._check()
+            connection.deadline.begin()
             connection.send_packed_command([b"".join(map(_packed, commands))])
             while self.asked is not None:
                 self._sign(self._read())
@@ -128,6 +138,7 @@ class Wire:
         """Ask for a sign of life; the answer comes with whatever is read next."""
         try:
             self._check()
+            self._connection.deadline.begin()
             self._connection.send_command(*(("HELLO", 3) if self._master else ("PING",)))
             self.asked = time.monotonic()
         except (RedisError, OSError) as error:
@@ -137,6 +148,7 @@ class Wire:
         """Take in what has arrived, without waiting for more than the rest of what has begun; whether that was all."""
         try:
             self._check()
+            self._connection.deadline.begin()
             while self._has_more():
                 if not at_most:
                     return False  # the rest may wait in the parser, where nobody sees that it does
@@ -169,6 +181,10 @@ class Wire:
         except OSError:
             return  # it is over already
 
+    def hurry(self) -> None:
+        """Give what is asked just now no more than a second. Any thread."""
+        self._connection.deadline.hurry()
+
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.disconnect()
@@ -186,6 +202,10 @@ class Wire:
             answer = self._connection.read_response(push_request=True)
         except ResponseError as error:
             answer = error
+        except _JUNK as error:  # out of the library's parser, which expects sound answers
+            raise InvalidResponse(str(error)) from error
+        if self._is_junk:
+            raise InvalidResponse("what it names as changed are no keys")
         self.heard = time.monotonic()
         if not self._master:  # a replica speaks as well
             self.proven = self.heard
@@ -198,7 +218,7 @@ class Wire:
         self.asked = None
         if self._master:
             self.proven = time.monotonic()
-            if isinstance(answer, ResponseError) or greeting(answer).get("role") != "master":
+            if isinstance(answer, ResponseError) or _role(answer) != "master":
                 error = ConnectionLost(f"{self._where} is no master any more; the Sentinels are asked for it")
                 self._broken = error
                 raise error
@@ -210,14 +230,24 @@ class Wire:
         return self._parser._reader.has_data() or self._ahead(timeout=0, raise_on_timeout=False)
 
     def _invalidated(self, message: list[Any]) -> object:
-        keys = message[1]
-        if keys is None:
+        keys = message[1] if len(message) == 2 else ()
+        if not (keys is None or (isinstance(keys, list) and _BYTES.issuperset(map(type, keys)))):
+            self._is_junk = True  # the library would log an error that is raised here, and go on
+        elif keys is None:
             self.flushed = True
         elif self._wanted is None:
             self.dirty.update(keys)
         else:
             self.dirty.update(filter(self._wanted, keys))
         return _PUSH
+
+
+def _role(answer: object) -> str | None:
+    """The server's role as it says; None where it says nothing that makes sense."""
+    try:
+        return greeting(answer).get("role")
+    except (TypeError, ValueError):
+        return None
 
 
 def _packed(command: Command) -> bytes:

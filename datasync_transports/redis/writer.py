@@ -8,9 +8,19 @@ from collections.abc import Mapping, Sequence
 
 from redis.exceptions import ResponseError
 
-from datasync_core.transport import Conflict, ConnectionLost, Delete, Put, StoreError, Unsupported, Writer
+from datasync_core.transport import (
+    Conflict,
+    ConnectionLost,
+    Delete,
+    Owner,
+    Put,
+    StoreError,
+    Unsupported,
+    Writer,
+)
 from datasync_transports.redis.connection import Place
 from datasync_transports.redis.digest import digest
+from datasync_transports.redis.link import Line
 from datasync_transports.redis.paths import Paths
 from datasync_transports.redis.reading import Change, Reader
 from datasync_transports.redis.wire import Command, Wire
@@ -23,12 +33,15 @@ class RedisWriter(Writer):
 
     def __init__(self, place: Place, liveness: float) -> None:
         self._place = place
+        self._owner = Owner(f"a writer of {place.where}")
         self._liveness = liveness
         self._lock = threading.Lock()
+        self._line = Line()
         self._wire: Wire | None = None
         self._proven: Wire | None = None  # the one over which we may make transactions
 
     def commit(self, ops: Sequence[Put | Delete], *, expect: Mapping[str, int] = {}) -> int:
+        self._owner.check()
         if any(isinstance(op, Put) and op.alive for op in ops):
             raise Unsupported(f"{self._place.where} cannot bind a key to the life of a host")
         commands = [_command(op) for op in {op.key: op for op in ops}.values()]
@@ -53,14 +66,21 @@ class RedisWriter(Writer):
         return 0
 
     def close(self) -> None:
+        if not self._owner.is_here:
+            return
+        self._line.cut()
+        wire = self._wire
+        if wire is not None:
+            wire.cut()  # else a commit that is under way would be waited for
         with self._lock:
             self._drop()
+            self._line = Line()
 
     def _commit_if(self, wire: Wire, commands: Sequence[Command], expect: Mapping[str, int]) -> None:
         """Compare and write; again, where somebody else wrote between the two."""
         self._prove(wire)
         keys = [key.encode() for key in expect]
-        reader = Reader(wire, Paths([]))
+        reader = Reader(wire, Paths([]), watched=True)
         deadline = time.monotonic() + self._liveness
         while True:
             self._ask(wire, [("WATCH", *keys)])
@@ -122,7 +142,7 @@ class RedisWriter(Writer):
                 self._drop()
         if self._wire is None:
             place = self._place
-            self._wire = Wire(place.connect(self._liveness), place.where, place.account.shown)
+            self._wire = Wire(place.connect(self._liveness, self._line), place.where, place.account.shown)
         return self._wire
 
     def _drop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from urllib.parse import quote
 
 from datasync_core.transport import ConnectionLost, Misconfigured
 from datasync_transports.sqlite import schema
+from datasync_transports.sqlite.failures import damaged
+
+_BESIDE = ("-wal", "-shm")  # there as long as anybody has the file open
 
 
 @dataclass
@@ -29,10 +33,10 @@ class Place:
     clock: Callable[[], float]
     seen: bool = False
 
-    def identity(self) -> tuple[int, int] | None:
-        """Which file is there now; None where there is none."""
+    def identity(self, suffix: str = "") -> tuple[int, int] | None:
+        """Which file is there now, or which of SQLite's own beside it; None where there is none."""
         try:
-            found = os.stat(self.file)
+            found = os.stat(f"{self.file}{suffix}")
         except OSError:
             return None
         return (found.st_dev, found.st_ino)
@@ -59,6 +63,7 @@ class Database:
             self.epoch = self._enter()
             self.connection.execute(f"PRAGMA synchronous = {place.synchronous}").fetchall()
             self._identity = found or place.identity()
+            self._beside = {suffix: one for suffix in _BESIDE if (one := place.identity(suffix)) is not None}
             self.check()
         except BaseException:
             self.connection.close()
@@ -69,9 +74,26 @@ class Database:
         self.connection.close()
 
     def check(self) -> None:
-        """Raise `ConnectionLost` unless the file that was opened is the one that is there."""
-        if self._identity is None or self.place.identity() != self._identity:
-            raise ConnectionLost(f"{self.place.file} was removed or replaced while it was open")
+        """Raise `ConnectionLost` unless the files that were opened are those that are there.
+
+        Whoever opens the file without its ``-shm`` or ``-wal`` makes new ones, and neither sees the other's commits.
+        """
+        place = self.place
+        if self._identity is None or place.identity() != self._identity:
+            self._abandon()
+            raise ConnectionLost(f"{place.file} was removed or replaced while it was open")
+        for suffix, identity in self._beside.items():
+            if place.identity(suffix) != identity:
+                self._abandon()
+                raise ConnectionLost(
+                    f"{place.file}{suffix} was removed or replaced while {place.file.name} was open;"
+                    " never touch it while a process uses the file"
+                )
+
+    def _abandon(self) -> None:
+        """Let `close` write nothing back: it would remove, by name, the ``-wal`` of whoever came after us."""
+        if sys.version_info >= (3, 12):  # before, there is no way to say so
+            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
 
     @contextmanager
     def transaction(self, kind: str = "DEFERRED") -> Iterator[sqlite3.Connection]:
@@ -91,15 +113,16 @@ class Database:
 
     def head(self) -> tuple[int, str]:
         """The newest revision and its mark."""
-        rev, mark = self.connection.execute(
-            "SELECT rev, mark FROM commits ORDER BY rev DESC LIMIT 1"
-        ).fetchall()[0]
-        return rev, bytes(mark).decode()
+        rows = self.connection.execute("SELECT rev, mark FROM commits ORDER BY rev DESC LIMIT 1").fetchall()
+        if not rows:
+            raise damaged(self.place.file, "its table commits has no row")
+        [(rev, mark)] = rows
+        return rev, schema.text(self.place.file, mark, "a mark in its table commits")
 
     def mark(self, rev: int) -> str | None:
         """The mark of a revision; None where it is purged, or never was."""
         found = self.connection.execute("SELECT mark FROM commits WHERE rev = ?", (rev,)).fetchall()
-        return bytes(found[0][0]).decode() if found else None
+        return schema.text(self.place.file, found[0][0], "a mark in its table commits") if found else None
 
     def _look(self) -> None:
         """Raise where there is no file, and none may be made."""

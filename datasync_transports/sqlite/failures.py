@@ -19,6 +19,11 @@ def explained(file: Path) -> Iterator[None]:
         raise _meaning(file, error) from error
 
 
+def damaged(file: Path, what: str) -> Misconfigured:
+    """What is in a table cannot have been written by this program."""
+    return Misconfigured(f"{file} is damaged ({what}); restore it from a backup, or name another file")
+
+
 def is_passing(error: sqlite3.Error) -> bool:
     """Whether somebody else has the lock that was wanted."""
     return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 from datasync_core.transport import ConnectionLost, Misconfigured
-from datasync_transports.sqlite.failures import is_passing
+from datasync_transports.sqlite.failures import damaged, is_passing
 
 VERSION = 1
 _AGAIN = 0.002  # seconds between two attempts at what SQLite does not wait for itself
@@ -37,18 +37,31 @@ CREATE TABLE commits (rev INTEGER PRIMARY KEY, mark TEXT NOT NULL, at REAL NOT N
 def read_epoch(connection: sqlite3.Connection, file: Path) -> str | None:
     """The epoch; None where there are no tables. The database of another program is `Misconfigured`."""
     tables = {
-        bytes(name).decode() for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()
+        bytes(name).decode(errors="replace")
+        for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()
     }
     if not tables:
         return None
     if not {"meta", "kv", "commits"} <= tables:
         raise Misconfigured(f"{file} is the database of another program; name another file")
-    [(version, epoch)] = connection.execute("SELECT version, epoch FROM meta").fetchall()
+    rows = connection.execute("SELECT version, epoch FROM meta LIMIT 2").fetchall()
+    if len(rows) != 1:
+        raise damaged(file, f"its table meta has {'more than one row' if rows else 'no row'}")
+    [(version, epoch)] = rows
+    if not isinstance(version, int):
+        raise damaged(file, "the version in its table meta is not a number")
     if version != VERSION:
         raise Misconfigured(
             f"{file} has tables of version {version}, this program knows {VERSION}; use the other one"
         )
-    return bytes(epoch).decode()
+    return text(file, epoch, "the epoch in its table meta")
+
+
+def text(file: Path, value: object, what: str) -> str:
+    """What one of our tables holds as a word; raises `Misconfigured` where it is something else."""
+    if not isinstance(value, bytes) or not value or not value.isalnum() or not value.isascii():
+        raise damaged(file, f"{what} is not a word")
+    return value.decode()
 
 
 def create(connection: sqlite3.Connection, file: Path, now: float, patience: float) -> str:

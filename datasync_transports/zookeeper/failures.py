@@ -19,6 +19,7 @@ from datasync_transports.zookeeper.place import Place
 
 OLDEST = "3.6"
 """The first ZooKeeper with persistent watches and with reads of many nodes at once."""
+_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED
 
 
 def meaning(place: Place, error: BaseException) -> StoreError:
@@ -75,6 +76,13 @@ def strange(place: Place, where: str, found: str | None) -> str:
     return f"{where} is no ZooKeeper: what is there speaks {found}" if found is not None else ""
 
 
+def senseless(place: Place) -> ConnectionLost:
+    """An answer that no ZooKeeper gives to what was asked."""
+    return ConnectionLost(
+        f"{place} gave an answer that is not one of ZooKeeper's: is there a proxy in between, or another server?"
+    )
+
+
 def silent(place: Place, seconds: float, strangers: str = "") -> ConnectionLost:
     """No answer in time; ``strangers``: who is there instead, in words."""
     hint = "; where sasl= is given it must be set up there, too" if place.sasl else ""
@@ -120,8 +128,11 @@ def unreachable(
 def _without_tls(place: Place, where: str, why: ssl.SSLError, strangers: str) -> StoreError:
     reason = str(why.reason or why)
     if isinstance(why, ssl.SSLCertVerificationError):
+        advice = "see ca="
+        if why.verify_code in _OUT_OF_DATE:
+            advice = "renew it, or that of its authority, and see that the clocks of both machines are right"
         return Misconfigured(
-            f"{place}: the certificate of {where} is not trusted ({why.verify_message}); see ca="
+            f"{place}: the certificate of {where} is not trusted ({why.verify_message}); {advice}"
         )
     if strangers:
         kind = ConnectionLost if isinstance(why, ssl.SSLEOFError) else Misconfigured

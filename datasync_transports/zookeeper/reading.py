@@ -163,18 +163,28 @@ class Reader:
         sizes = self._sizes
         if len(sizes) > _DIRECTORIES:
             sizes.clear()
-        for (_, path, _), found in zip(operations, decode(reply.value, len(operations)), strict=True):
+        try:
+            results = list(decode(reply.value, len(operations)))
+        except ValueError as error:
+            raise failures.senseless(self._session.place) from error
+        for (kind, path, _), found in zip(operations, results, strict=True):
+            if not isinstance(found, int) and isinstance(found, Node) != (kind == GET_DATA):
+                raise failures.senseless(self._session.place)
             if isinstance(found, Node):
                 directory = path[: path.rfind("/")]
                 total, count = sizes.get(directory, (0, 0))
                 sizes[directory] = (total + len(found.data) + _STAT, count + 1)
             elif isinstance(found, int) and found not in (NO_NODE, NO_AUTH):
-                raise failures.meaning(self._session.place, _error(found))
+                failure = _error(found)
+                if failure is None:
+                    raise failures.senseless(self._session.place)
+                raise failures.meaning(self._session.place, failure)
             yield path, found
 
 
-def _error(number: int) -> BaseException:
+def _error(number: int) -> BaseException | None:
+    """kazoo's error of this number; None where there is none."""
     from kazoo.exceptions import EXCEPTIONS
 
-    error: Any = EXCEPTIONS[number]
-    return error()  # type: ignore[no-any-return]
+    error: Any = EXCEPTIONS.get(number)
+    return None if error is None else error()

@@ -34,8 +34,10 @@ class Certificates:
                 "-addext", "keyUsage=critical,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE",
             )  # fmt: skip
 
-    def issue(self, name: str, *, hosts: str = "IP:127.0.0.1,DNS:localhost") -> Issued:
-        """A certificate for ``CN=name`` and ``hosts``, for servers and for clients."""
+    def issue(self, name: str, *, hosts: str = "IP:127.0.0.1,DNS:localhost", days: int = 2) -> Issued:
+        """A certificate for ``CN=name`` and ``hosts``, for servers and for clients; with ``days`` below 0 one that
+        has expired.
+        """
         issued = Issued(*(self._folder / f"{name}.{suffix}" for suffix in ("crt", "key", "pem")))
         if not issued.both.exists():
             request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
@@ -46,7 +48,7 @@ class Certificates:
             self._run("req", "-new", "-key", issued.key, "-subj", f"/CN={name}", "-out", request)
             self._run(
                 "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial",
-                "-days", "2", "-extfile", extensions, "-out", issued.certificate,
+                "-days", str(days), "-extfile", extensions, "-out", issued.certificate,
             )  # fmt: skip
             issued.both.write_text(issued.key.read_text() + issued.certificate.read_text())
         return issued

@@ -27,6 +27,7 @@ from datasync_core.transport import (
     Subtree,
     Url,
 )
+from datasync_transports.redis.link import Line
 from tests.documents import ROOT
 from tests.servers.certificates import Certificates, Issued
 from tests.servers.redis import Redis, Sentinel
@@ -212,7 +213,7 @@ def test_TLS_and_what_is_no_TLS_are_told_apart(guarded: Guarded) -> None:
         assert "certificate of the client's" in str(error) or "client's certificate" in str(error), str(error)
     place = make_transport(Url.parse(f"rediss://:sesame@{tls}/0?{ca}"), {})._place  # type: ignore[attr-defined]
     for hung_up in (False, True):  # TLS 1.3 ends a handshake before the server minds who we are
-        assert "redis://" not in place._hint(("127.0.0.1", server.tls_port), hung_up)
+        assert "redis://" not in place._hint(("127.0.0.1", server.tls_port), Line(), hung_up)
 
 
 def test_files_for_TLS_that_cannot_be_used_are_named(guarded: Guarded, tmp_path: Path) -> None:
@@ -239,6 +240,15 @@ def test_a_certificate_for_another_host_is_refused_unless_none_is_verified(
         subscription = make_transport(Url.parse(f"{url}&verify=false"), {}).subscribe([""])
         assert list(subscription.snapshot()) == [[]]
         subscription.close()
+
+
+def test_a_certificate_that_has_expired_is_to_be_renewed(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "ca")
+    certificates.issue("server", days=-1)
+    with Redis(tmp_path / "redis", certificates=certificates, ask_certificate=False) as server:
+        error = refusal(f"rediss://127.0.0.1:{server.tls_port}/0?ca={certificates.ca}")
+        holds(error, Misconfigured, "certificate was not accepted (certificate has expired); renew it")
+        assert "ca=FILE" not in str(error)
 
 
 def test_a_server_that_is_not_there_says_so() -> None:

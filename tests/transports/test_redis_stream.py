@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from redis import _parsers
-from redis.connection import Connection, SSLConnection
 
 from datasync_core.transport import Subtree
+from datasync_transports.redis.link import TcpLink, TlsLink
 from datasync_transports.redis.paths import Paths
 from tests.servers.certificates import Certificates
 from tests.servers.proxy import Proxy
@@ -457,8 +457,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, str]]
 def test_both_parsers_of_redis_py_tell_pushes_from_answers(
     redis_server: Redis, client: Any, mirror: Made, monkeypatch: pytest.MonkeyPatch, parser: str
 ) -> None:
-    kind = partial(Connection, parser_class=parser_of(parser))
-    monkeypatch.setattr("datasync_transports.redis.connection.Connection", kind)
+    kind = partial(TcpLink, parser_class=parser_of(parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.TcpLink", kind)
     tells_pushes_from_answers(redis_server, client, mirror(), parser)
 
 
@@ -467,8 +467,8 @@ def test_both_parsers_of_redis_py_tell_pushes_from_answers_under_TLS(
     tls: tuple[Redis, str], monkeypatch: pytest.MonkeyPatch, parser: str
 ) -> None:
     server, url = tls
-    kind = partial(SSLConnection, parser_class=parser_of(parser))
-    monkeypatch.setattr("datasync_transports.redis.connection.SSLConnection", kind)
+    kind = partial(TlsLink, parser_class=parser_of(parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.TlsLink", kind)
     with server.client() as client, Mirror(url) as copy:
         client.flushall()
         client.mset({f"p/{number}": "0" for number in range(100)})
@@ -481,8 +481,8 @@ def test_a_push_under_TLS_is_told_at_once(
 ) -> None:
     """What TLS has taken from the socket already makes that readable no more: it must not wait there."""
     server, url = tls
-    kind = partial(SSLConnection, parser_class=parser_of(parser))
-    monkeypatch.setattr("datasync_transports.redis.connection.SSLConnection", kind)
+    kind = partial(TlsLink, parser_class=parser_of(parser))
+    monkeypatch.setattr("datasync_transports.redis.connection.TlsLink", kind)
     with server.client() as client, Mirror(url) as copy:
         client.flushall()
         copy.read()

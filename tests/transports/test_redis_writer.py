@@ -48,6 +48,28 @@ def milliseconds(client: Any) -> int:
     return int(seconds * 1000 + microseconds // 1000)
 
 
+def test_what_is_expected_of_a_hash_and_a_string_is_watched(
+    client: Any, transport: Transport, writer: Writer
+) -> None:
+    """Reading both takes two commands; a transaction of their own would end the watch before anything is written."""
+    client.hset("p/h", "f", "1")
+    client.set("p/s", "1")
+    expect = {"p/h": transport.revision_of(b'{"f":"1"}'), "p/s": transport.revision_of(b"1")}
+    seen: list[Any] = []
+
+    class Overtaking(dict[str, int]):
+        """Another writes when the values have been read and are about to be compared."""
+
+        def items(self) -> Any:
+            if not seen:
+                seen.append(client.set("p/s", "2"))
+            return super().items()
+
+    with pytest.raises(Conflict):
+        writer.commit([Put("p/s", b"3")], expect=Overtaking(expect))
+    assert client.get("p/s") == b"2"
+
+
 def test_a_put_replaces_what_was_there_with_its_time_to_live(client: Any, writer: Writer) -> None:
     client.hset("p/a", "f", "1")
     client.set("p/b", "1", ex=100)

@@ -229,6 +229,16 @@ def test_a_certificate_for_another_host(certificates: Certificates, tmp_path: Pa
         assert "is not trusted" in check(url, tmp_path)
 
 
+def test_a_certificate_that_has_expired_is_to_be_renewed(tmp_path: Path) -> None:
+    expired = Certificates(tmp_path / "expired")
+    expired.issue("server", days=-1)
+    with ZooKeeper(tmp_path / "zookeeper", certificates=expired) as server:
+        url = (
+            f"zookeeper://127.0.0.1:{server.tls_port}?tls=true&ca={expired.ca}&cert={expired.issue('c').both}"
+        )
+        assert "is not trusted (certificate has expired); renew it" in check(url, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
