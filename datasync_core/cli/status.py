@@ -11,8 +11,7 @@ import click
 from datasync_core.cli.asking import ask_host, counted, host_options, local
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
-from datasync_core.cli.session import print_json
-from datasync_core.model.keys import shown
+from datasync_core.cli.session import echo, print_json
 from datasync_core.ops.absence import next_try
 
 LAST = 10
@@ -32,7 +31,7 @@ def status_command(as_json: bool, config: Path | None, name: str | None) -> int:
         print_json(status)
     else:
         for line in lines(status):
-            click.echo(shown(line))
+            echo(line)
     return Exit.FINE
 
 
@@ -49,7 +48,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     for plugin in status["plugins"]:
         yield f"{plugin['name']}: {_plugin(plugin)}"
     if hanging := status["hanging"]:
-        yield f"{hanging['hook']} of plugin {hanging['plugin']} hangs since {local(hanging['since'])}"
+        of = f" of plugin {hanging['plugin']}" if hanging["plugin"] else ", outside hooks,"
+        yield f"{hanging['hook']}{of} hangs since {local(hanging['since'])}"
     faults = status["faults"]
     if len(faults) > LAST:
         yield f"the last {LAST} of {len(faults)} faults:"
