@@ -19,7 +19,7 @@ UNTOLD = 1000
 
 
 class FaultLog:
-    """Any thread may `add`; `take` is the dispatcher's."""
+    """Any thread may `keep` and `log`; `take` is the dispatcher's."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.latest: deque[Fault] = deque(maxlen=KEPT)
@@ -29,15 +29,23 @@ class FaultLog:
         """Those that the observers were not told yet; any thread may look whether there are any."""
         self._traced: dict[str, str] = {}
 
-    def add(self, fault: Fault) -> None:
-        """Log a fault, with its time, and keep it."""
+    def keep(self, fault: Fault) -> Fault:
+        """Keep a fault for whoever asks and for the observers; return it with its time."""
         fault = evolve(fault, time=self._runtime.time())
         # An exception holds the frames that it came through, and these all that a hook had in its hands.
         self.latest.append(evolve(fault, cause=None))
+        self.untold.append(fault)
+        return fault
+
+    def log(self, fault: Fault) -> None:
+        """Log a fault."""
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
-        log.log(level, "%s", fault.text, exc_info=trace, extra={"fault": str(fault.kind)})
-        self.untold.append(fault)
+        places = {"plugin": fault.plugin, "store": fault.store, "key": fault.key}
+        extra = {"fault": str(fault.kind)} | {
+            name: place for name, place in places.items() if place is not None
+        }
+        log.log(level, "%s", fault.text, exc_info=trace, extra=extra)
 
     def take(self) -> list[Fault]:
         """What the observers were not told yet."""

@@ -1,7 +1,8 @@
-"""Notices a hook that hangs, from a thread of its own: the calling itself reads no clock.
+"""Notices a hook or a dispatcher that hangs, from a thread of its own: the calling itself reads no clock.
 
 It samples what the dispatcher is running. A call that two samples see is one and the same call (the dispatcher makes
-a new object for each), and one that is seen for longer than the timeout hangs.
+a new object for each), and one that is seen for longer than the timeout hangs. So does the dispatcher itself where it
+neither calls, nor waits for work, nor counts a step: a handler of the log that blocks it, a dead disk, our own code.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Callable
 from datasync_core.dispatch.dispatcher import Dispatcher
 from datasync_core.model.faults import Fault, FaultKind
 from datasync_core.model.runtime import Runtime, Thread
+
+ITSELF = "the dispatcher"
+"""Stands for the hook, without a plugin, where no hook is called."""
 
 
 class Watchdog:
@@ -29,8 +33,12 @@ class Watchdog:
         self._thread: Thread | None = None
         self.seen: tuple[tuple[str, str], float] | None = None
         """What the last look saw running, and since when, hanging or not. Any thread may read it."""
+        self._between = (-1, ("", ITSELF))  # the step that a look found outside hooks, and what stands for it
         self.hanging: tuple[str, str, float] | None = None
-        """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it."""
+        """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it.
+
+        The plugin is empty where the dispatcher itself stands still.
+        """
 
     def start(self) -> None:
         """Begin to watch."""
@@ -49,7 +57,7 @@ class Watchdog:
         since = 0.0
         while not self._stopping:
             now = self._runtime.monotonic()
-            running = self._dispatcher.running
+            running = self._look()
             if running is not seen:
                 seen, since, self.hanging = running, now, None
                 self.seen = None if running is None else (running, self._runtime.time())
@@ -60,8 +68,23 @@ class Watchdog:
                 self.on_sample()
             self._rest.wait(min(self._timeout / 4, 1.0))
 
+    def _look(self) -> tuple[str, str] | None:
+        """What runs: one object for each call, and for each step that the dispatcher takes outside hooks."""
+        dispatcher = self._dispatcher
+        step, running = dispatcher.steps, dispatcher.running
+        if running is not None or dispatcher.is_waiting:
+            return running
+        if step != self._between[0]:
+            self._between = (step, ("", ITSELF))
+        return self._between[1]
+
     def _tell(self, plugin: str, hook: str) -> None:
         text = f"{plugin}: {hook} hangs: it has not returned for {self._timeout:g} s (hook_timeout)"
-        self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin))
+        if not plugin:
+            text = f"{hook} hangs outside hooks: no step for {self._timeout:g} s (hook_timeout), nothing is delivered"
+        fault = self._dispatcher.keep(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin or None))
         if self.on_hang is not None:
             self.on_hang(text)
+        self._dispatcher.log(
+            fault
+        )  # last: it may be a handler of the log that hangs, and now this thread, too

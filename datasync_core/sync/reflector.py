@@ -281,7 +281,7 @@ class Reflector:
             text = f"store {self._store.name}: {error}"
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
         elif another:
-            log.warning("store %s: %s", self._store.name, error)
+            log.warning("store %s: %s", self._store.name, error, extra={"store": self._store.name})
         else:
             return False
         return True
