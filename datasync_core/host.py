@@ -92,10 +92,9 @@ class Host:
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
         self.watchdog = Watchdog(self._dispatcher, self._runtime, self.settings.host.hook_timeout)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
-        self._counts = None if self._state is None else Counts(self._state.folder / "counts.json")
-        self._control = (
-            None if self._state is None else ControlSocket(self._state.folder, self, self._runtime)
-        )
+        folder = None if self._state is None else self._state.folder
+        self._counts = None if folder is None else Counts(folder / "counts.json", self._runtime)
+        self._control = None if folder is None else ControlSocket(folder, self, self._runtime)
         self._assembly: Assembly | None = None
         self._wiring = Wiring({}, {})
         self._reflectors: dict[str, Reflector] = {}
@@ -200,10 +199,11 @@ class Host:
         if self._control is not None:
             self._control.stop()
         ended = all([reflector.join(left()) for reflector in self._reflectors.values()])
-        for publisher in self._publishers.values():
-            publisher.close()
-        for store in self.stores.values():
-            store.close()
+        outer: list[StorePublisher | Store] = [*self._publishers.values(), *self.stores.values()]
+        for each in outer:
+            each.close()
+        if self._counts is not None:
+            self._counts.finish(left())
         if self._state is not None:
             self._state.release()
         return ended

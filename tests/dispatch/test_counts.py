@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from attrs import frozen
 
 from datasync_core import Delete, Host, Put
 from datasync_core.dispatch.counts import PAUSE, Counts
+from datasync_core.model.runtime import RealRuntime
 from datasync_core.testing import VirtualRuntime
 from datasync_transports.memory import MemoryTransport
 from tests.dispatch.recording import Recording
 
+SOON = 60.0  # seconds; reached only where something is wrong
 TWENTY = [f"a/{number}" for number in range(20)]
 
 
@@ -52,7 +55,7 @@ def life(file: Path, keys: Iterable[str], plugin: Recording | None = None) -> It
         store = MemoryTransport()
         store.clock, store.doorbell = runtime.monotonic, runtime.doorbell
         host = Host(store, {"p": plugin or Recording()}, runtime=runtime)
-        host._counts = Counts(file)  # noqa: SLF001  # a host without a state directory keeps none
+        host._counts = Counts(file, runtime)  # noqa: SLF001  # a host without a state directory keeps none
         if keys:
             host.publisher().commit([Put(key, b"x") for key in keys])
         host.start()
@@ -168,3 +171,30 @@ def test_counts_are_not_written_where_nothing_changed(file: Path) -> None:
         first.settle()
         assert first.state() == "in_sync"
         assert not file.exists()
+
+
+@pytest.mark.slow
+def test_a_write_that_does_not_return_delays_no_delivery_and_no_stop(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fresh file is a pipe without a reader: to open it waits, as a file system that does not answer does."""
+    os.mkfifo(file.with_name("counts.json.new"))
+    plugin = Recording()
+    runtime = RealRuntime()
+    host = Host("memory:", {"p": plugin}, runtime=runtime)
+    host._counts = counts = Counts(file, runtime)  # noqa: SLF001
+    host.publisher().commit([Put(key, b"x") for key in TWENTY])
+    host.start()
+    assert host.wait(SOON)
+    thread = counts._thread  # noqa: SLF001
+    host.publisher().put("a/20", "x")
+    assert host.wait(SOON)
+    assert host.status()["plugins"][0]["keys"] == 21
+    assert host.stop(SOON)
+    [said] = [text for record in caplog.records if "counts.json" in (text := record.getMessage())]
+    assert said == f"{file} was not written within 5 s: after a restart the brake knows older counts"
+    os.close(os.open(file.with_name("counts.json.new"), os.O_RDONLY))  # now it goes on
+    assert thread is not None
+    thread.join(SOON)
+    assert not thread.is_alive()
+    assert not file.exists(), "by now another host may have written newer ones"
