@@ -89,7 +89,7 @@ class Host:
         self._dispatcher = Dispatcher(self._runtime, self._doorbell)
         self.watchdog = Watchdog(self._dispatcher, self._runtime, self.settings.host.hook_timeout)
         self._state = None if state_dir is None else StateDir(Path(state_dir), self.name)
-        self._counts = None if self._state is None else self._state.counts()
+        self._counts = None if self._state is None else self._state.counts(self._runtime)
         self._control = None
         if self._state is not None:
             self._control = ControlSocket(self._state, self, self._dispatcher, self._runtime)
@@ -201,10 +201,11 @@ class Host:
         if self._control is not None:
             self._control.stop()
         ended = all([reflector.join(left()) for reflector in self._reflectors.values()])
-        for publisher in self._publishers.values():
-            publisher.close()
-        for store in self.stores.values():
-            store.close()
+        outer: list[StorePublisher | Store] = [*self._publishers.values(), *self.stores.values()]
+        for each in outer:
+            each.close()
+        if self._counts is not None:
+            self._counts.finish(left())
         if self._state is not None:
             self._state.release()
         return ended
@@ -394,7 +395,5 @@ class Host:
 
 
 def _wanted(said: PluginSettings) -> Wanted:
-    where = said.origin.where
-    return Wanted(
-        said.enabled, said.use, said.config, said.requires, where, said.text, said.secret, said.places
-    )
+    parts = said.text, said.secret, said.places
+    return Wanted(said.enabled, said.use, said.config, said.requires, said.origin.where, *parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datasync_core.cli.session import say
+from datasync_core.cli.session import say, shows_progress
 from datasync_core.model.errors import ConnectionLost, StoreError
 from datasync_core.model.keys import shown
 
@@ -30,7 +30,7 @@ def write(publisher: StorePublisher, ops: Sequence[Put | Delete], at_once: int) 
         length=len(ops),
         label="writing",
         show_pos=True,
-        hidden=len(ops) <= AT_ONCE or not sys.stderr.isatty(),
+        hidden=len(ops) <= AT_ONCE or not shows_progress(),
         file=sys.stderr,
     )
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,9 +15,9 @@ from datasync_core.cli.loading import host_with_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
 from datasync_core.cli.plugins import lines
 from datasync_core.cli.reading import unreadable
-from datasync_core.cli.session import print_json, session
+from datasync_core.cli.session import echo, print_json, print_traceback, session
 from datasync_core.model.errors import ConfigError, error_text
-from datasync_core.model.keys import outermost, shown
+from datasync_core.model.keys import outermost
 
 if TYPE_CHECKING:
     from datasync_core.cli.apart import Report
@@ -70,12 +69,12 @@ def _check(settings: Settings, files: Sequence[Path], as_json: bool, report: Rep
         print_json({"plugins": rows, "stores": reached, "exit": int(code)})
     else:
         for line in lines(rows):
-            click.echo(line)
+            echo(line)
         for row in reached:
             said = row["error"] or "reached"
-            click.echo(f"store {row['name']}: {said}" + (f", {row['url']}" if row["url"] not in said else ""))
+            echo(f"store {row['name']}: {said}" + (f", {row['url']}" if row["url"] not in said else ""))
             for line in _without_value(row["unreadable"]):
-                click.echo(line)
+                echo(line)
     print_problems(
         [one for one in host.problems if one.plugin is None or session().verbose], session().verbose
     )
@@ -109,7 +108,7 @@ def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
     except Exception as caught:  # of a transport's own mistakes this is the place to tell
         error = error_text(caught) or type(caught).__name__
         if session().verbose:
-            click.echo("".join(traceback.format_exception(caught)), err=True, nl=False)
+            print_traceback(caught)
     finally:
         store.close()
     return {"name": store.name, "url": store.url, "error": error, "unreadable": without}
@@ -118,6 +117,6 @@ def _reach(store: Store, paths: list[str]) -> dict[str, Any]:
 def _without_value(without: Mapping[str, str]) -> Iterator[str]:
     """A line for each of the first keys that cannot be read; hooks are told of them as invalid, so it is no error."""
     for key in islice(without, _NAMED):
-        yield shown(f"  {key}: {without[key]}")
+        yield f"  {key}: {without[key]}"
     if len(without) > _NAMED:
         yield f"  and {len(without) - _NAMED} keys more that cannot be read"

@@ -9,7 +9,7 @@ import click
 
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import config_options, json_option
-from datasync_core.cli.session import print_json
+from datasync_core.cli.session import echo, print_json
 
 
 @click.command("config")
@@ -27,5 +27,5 @@ def config_command(as_json: bool, config: Path | None) -> int:
         return Exit.FINE
     width = max((len(f"{row.name} = {row.shown}") for row in settings.rows), default=0)
     for row in settings.rows:
-        click.echo(f"{f'{row.name} = {row.shown}':{min(width, 60)}}  # {row.origin}")
+        echo(f"{f'{row.name} = {row.shown}':{min(width, 60)}}  # {row.origin}")
     return Exit.FINE

@@ -16,7 +16,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import opened
 from datasync_core.cli.options import config_options, store_option
 from datasync_core.cli.reading import name_unreadable, read
-from datasync_core.cli.session import output, say
+from datasync_core.cli.session import output, say, shows_progress
 from datasync_core.cli.values import as_fields
 from datasync_core.model.keys import check_path
 
@@ -46,7 +46,7 @@ def dump_command(path: str, file: Path | None, store: str | None, config: Path |
         length=len(entries),
         label="writing",
         show_pos=True,
-        hidden=file is None or not sys.stderr.isatty(),
+        hidden=file is None or not shows_progress(),
         file=sys.stderr,
     )
     with output() if file is None else _atomic(file) as target, bar:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import stat
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 from datasync_core.cli.exits import Exit
+from datasync_core.cli.logs import drain_log
+from datasync_core.model.keys import shown
 
 if TYPE_CHECKING:
     from datasync_core.host import Host
@@ -27,17 +30,25 @@ LAST_WORDS = 1.0
 def end_at_once(sentence: str, code: int) -> NoReturn:
     """Log it, hand on what was printed, and end the process, whatever its threads do. Any thread."""
 
-    last = threading.Thread(target=_speak, args=[sentence], daemon=True)
-    last.start()
-    last.join(LAST_WORDS)
+    end = time.monotonic() + LAST_WORDS
+    tasks = [lambda: _speak(sentence), lambda: _flush(sys.stdout), lambda: _flush(sys.stderr)]
+    # A thread for each: one that waits hinders no other.
+    threads = [threading.Thread(target=task, daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
     os._exit(code)
 
 
 def _speak(sentence: str) -> None:
-    with suppress(OSError, ValueError):
-        log.error("%s", sentence)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+    log.error("%s", sentence)
+    drain_log(LAST_WORDS)
+
+
+def _flush(stream: TextIO | None) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+        if stream is not None:
             stream.flush()
 
 
@@ -57,7 +68,9 @@ def bound_the_end(leave_by: float | None, code: int) -> None:
         whose = f"the thread{'s' * (len(left) > 1)} {', '.join(left)}, begun by a plugin,"
         have = "have" if len(left) > 1 else "has"
         when = "" if leave_by is None else " within stop_timeout"
-        _speak(f"{whose} {have} not ended{when}: ended without, as a daemon thread would be")
+        _speak(f"{shown(whose)} {have} not ended{when}: ended without, as a daemon thread would be")
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
         os._exit(final)
 
     def end() -> None:  # nobody may read what is said
@@ -66,6 +79,21 @@ def bound_the_end(leave_by: float | None, code: int) -> None:
 
     for target in (name, end):  # now: at its end the interpreter begins no thread
         threading.Thread(target=target, daemon=True).start()
+
+
+def _report_descriptor() -> int:
+    """Where a timer writes why it ended the process: stderr, so that a pipe that is not read does not hold it up.
+
+    It is of its own: a descriptor that is closed meanwhile may come to mean another file. A pipe or a terminal is
+    opened anew, because others that have it would find it not to wait, too.
+    """
+    if sys.stderr is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    mode = os.fstat(2).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        with suppress(OSError):
+            return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    return os.dup(2)
 
 
 class HangWatch:
@@ -83,8 +111,7 @@ class HangWatch:
 
     def __enter__(self) -> Self:
         if self._host.settings.host.on_hang == "restart":
-            # of its own: a descriptor that is closed meanwhile may come to mean another file
-            self._report = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else os.dup(2)
+            self._report = _report_descriptor()
             self._host.watchdog.on_hang = self._restart
             self._host.watchdog.on_sample = self._wind_up
             self._wind_up()

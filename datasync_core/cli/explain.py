@@ -9,8 +9,8 @@ import click
 from datasync_core.cli.asking import ask_host, host_options
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
-from datasync_core.cli.session import print_json
-from datasync_core.model.keys import check_key, shown
+from datasync_core.cli.session import echo, print_json
+from datasync_core.model.keys import check_key
 
 
 @click.command("explain")
@@ -31,5 +31,5 @@ def explain_command(key: str, as_json: bool, config: Path | None, name: str | No
         from datasync_core.ops.explain import in_words
 
         for line in in_words(said):
-            click.echo(shown(line))
+            echo(line)
     return Exit.FINE

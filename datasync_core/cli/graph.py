@@ -12,7 +12,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import print_problems
 from datasync_core.cli.loading import host_without_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
-from datasync_core.cli.session import print_json, session
+from datasync_core.cli.session import echo, print_json, session
 
 if TYPE_CHECKING:
     from datasync_core.plugins.plugin import Plugin
@@ -56,10 +56,10 @@ def graph_command(
     else:
         lines = {"text": _text(names, edges), "mermaid": _mermaid(names, edges), "dot": _dot(names, edges)}
         for line in lines[form]:
-            click.echo(line)
+            echo(line)
     print_problems(host.problems, session().verbose)
     for name, why in waiting.items():
-        click.echo(f"{name}: waits ({why})", err=True)
+        echo(f"{name}: waits ({why})", err=True)
     return Exit.FINE
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from datasync_core.cli.session import echo, print_traceback
 
 if TYPE_CHECKING:
     from datasync_core.host import Host
@@ -54,8 +53,8 @@ def print_problems(problems: Sequence[Problem], verbose: bool) -> None:
     """One line each on stderr; ``verbose`` adds tracebacks where there are some."""
     for problem in problems:
         if verbose and problem.error is not None:
-            click.echo("".join(traceback.format_exception(problem.error)), err=True, nl=False)
-        click.echo(str(problem), err=True)
+            print_traceback(problem.error)
+        echo(str(problem), err=True)
 
 
 def _row(name: str, distribution: str = "", version: str = "", path: str = "") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import click
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import publishing
 from datasync_core.cli.options import config_options, json_option, store_option
-from datasync_core.cli.session import print_json
+from datasync_core.cli.session import print_json, read_input
 from datasync_core.model.errors import Unsupported, UsageError
 
 
@@ -49,7 +48,7 @@ def load_command(file: str, atomic: bool, store: str | None, as_json: bool, conf
 
 def _content(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read()
+        return read_input()
     try:
         return Path(file).read_bytes()
     except OSError as error:

@@ -14,6 +14,7 @@ import click
 
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import complete_plugin, verbose_option
+from datasync_core.cli.session import echo
 from datasync_core.model.errors import UsageError
 from datasync_core.model.keys import check_key, check_path, is_subtree, name_offset
 
@@ -124,9 +125,9 @@ def _make(scaffold: Scaffold, folder: Path | None) -> int:
     scaffold.write(place)
     here = f"{place}" if place.is_absolute() else f".{os.sep}{place}"
     python = shlex.quote(_python())
-    click.echo(f"{place} is made; write what it does in {place / scaffold.module / '__init__.py'}")
-    click.echo(f"install it:  {python} -m pip install -e {shlex.quote(f'{here}[dev]')}")
-    click.echo(f"test it:     {python} -m pytest {shlex.quote(here)}")
+    echo(f"{place} is made; write what it does in {place / scaffold.module / '__init__.py'}")
+    echo(f"install it:  {python} -m pip install -e {shlex.quote(f'{here}[dev]')}")
+    echo(f"test it:     {python} -m pytest {shlex.quote(here)}")
     return Exit.FINE
 
 

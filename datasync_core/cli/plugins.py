@@ -12,7 +12,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import inventory, print_problems
 from datasync_core.cli.loading import host_without_stores, settings_for
 from datasync_core.cli.options import config_options, json_option, plugin_options
-from datasync_core.cli.session import print_json, session
+from datasync_core.cli.session import echo, print_json, session
 
 
 @click.command("plugins")
@@ -46,11 +46,11 @@ def plugins_command(
         print_json({"plugins": rows, "transports": extra} if everything else rows)
     else:
         for line in lines(rows):
-            click.echo(line)
+            echo(line)
         for one in transports:
-            click.echo(f"transport {one.name}: {one.origin}, {one.value}")
+            echo(f"transport {one.name}: {one.origin}, {one.value}")
         if not rows:
-            click.echo("no plugin is installed: pip install one, or name a FILE.py", err=True)
+            echo("no plugin is installed: pip install one, or name a FILE.py", err=True)
     print_problems([one for one in host.problems if one.plugin is None], session().verbose)
     return Exit.FINE
 

@@ -10,7 +10,7 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import opened
 from datasync_core.cli.options import config_options, json_option, store_option
 from datasync_core.cli.reading import name_unreadable, read
-from datasync_core.cli.session import output, print_json, say
+from datasync_core.cli.session import echo, output, print_json, say
 from datasync_core.cli.values import as_fields, as_line
 from datasync_core.model.keys import check_key, check_path, shown
 
@@ -29,7 +29,7 @@ def get_command(key: str, store: str | None, as_json: bool, config: Path | None)
     with opened(config, store) as source:
         entries = read(source, key)
     if not entries:
-        say(f"there is no key {shown(key)}")
+        say(f"there is no key {key}")
         return Exit.FAILED
     if name_unreadable(entries):
         return Exit.FAILED
@@ -66,7 +66,7 @@ def list_command(path: str, values: bool, store: str | None, as_json: bool, conf
         elif values and entry.error is None:
             click.echo(f"{shown(entry.key)}\t{as_line(entry.value)}")
         else:
-            click.echo(shown(entry.key))
+            echo(entry.key)
     if not as_json:
         name_unreadable(entries)
     return Exit.FINE

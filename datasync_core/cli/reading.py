@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datasync_core.cli.session import say
-from datasync_core.model.keys import covers, shown
+from datasync_core.cli.session import say, shows_progress
+from datasync_core.model.keys import covers
 
 if TYPE_CHECKING:
     from datasync_core.sync.store import Store
@@ -42,7 +42,7 @@ def name_unreadable(entries: list[Entry]) -> int:
     """Name the keys that are there and cannot be read; how many there are."""
     unreadable = [entry for entry in entries if entry.error is not None]
     for entry in unreadable:
-        say(shown(f"{entry.key}: {entry.error}"))
+        say(f"{entry.key}: {entry.error}")
     return len(unreadable)
 
 
@@ -53,7 +53,7 @@ def _entries(store: Store, paths: Sequence[str], progress: bool) -> Iterator[Ent
             _wanted(subscription.snapshot(), paths),
             label="reading",
             show_pos=True,
-            hidden=not (progress and sys.stderr.isatty()),
+            hidden=not (progress and shows_progress()),
             file=sys.stderr,
             update_min_steps=1000,
         ) as entries:

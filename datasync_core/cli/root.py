@@ -5,11 +5,12 @@ A refusal is one sentence on stderr. ``-v`` adds the traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import CodeType
@@ -18,9 +19,10 @@ from typing import NoReturn
 import click
 
 from datasync_core.cli.exits import Exit, exit_of
-from datasync_core.cli.session import PROGRAM, Session, output, say
+from datasync_core.cli.session import PROGRAM, Session, echo, output, print_traceback, say
 from datasync_core.cli.signals import interruptible
 from datasync_core.model.errors import DatasyncError, error_text, said
+from datasync_core.model.keys import shown_lines
 
 _HOMES = {
     "run": "run",
@@ -76,7 +78,7 @@ def _print_versions(ctx: click.Context, _: click.Parameter, value: bool) -> None
     from datasync_core.cli.versions import versions
 
     for line in versions():
-        click.echo(line)
+        echo(line)
     ctx.exit()
 
 
@@ -100,9 +102,49 @@ def root() -> None:
 def execute(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (``None``: that of the process) and exit with its code."""
     state = Session()
+    _escape_output()
     try:
         with interruptible():
-            code = _run(args, state)
+            result = root.main(args, prog_name=PROGRAM, standalone_mode=False, obj=state)
+    except KeyboardInterrupt:  # between the command and the handlers around it
+        result = Exit.INTERRUPTED
+    except Exception as error:
+        result = error
+    code = _code(result, state)
+    if state.last_words is None:
+        code = _finish(result, code, state)
+    else:
+        code = _finish_within(state.last_words, lambda: _finish(result, code, state), code)
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        from datasync_core.cli.ending import bound_the_end
+
+        bound_the_end(state.leave_by, code)
+    sys.exit(int(code))
+
+
+def _escape_output() -> None:
+    """Let what the encoding of a terminal or pipe does not have be printed as escapes, and end no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _code(result: object, state: Session) -> int:
+    """The exit code for what a command returned or raised."""
+    if isinstance(result, click.exceptions.Abort):
+        return Exit.INTERRUPTED
+    if isinstance(result, click.ClickException):
+        return Exit.USAGE
+    if isinstance(result, Exception):
+        return exit_of(result, state.store_exit)
+    return result if isinstance(result, int) else Exit.FINE
+
+
+def _finish(result: object, code: int, state: Session) -> int:
+    """Say what went wrong, where something did, and hand on what was printed; the exit code."""
+    try:
+        if isinstance(result, Exception):
+            raise result
         if sys.stdout is not None:
             with output():  # to leave it is to flush it
                 pass
@@ -111,43 +153,40 @@ def execute(args: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:  # between the command and the handlers around it
         code = Exit.INTERRUPTED
     except Exception as error:
-        code = _told(error, state)
+        code = _code(error, state)
+        _tell(error, state)
     _settle_output()
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        from datasync_core.cli.ending import bound_the_end
-
-        bound_the_end(state.leave_by, code)
-    sys.exit(int(code))
+    return code
 
 
-def _run(args: Sequence[str] | None, state: Session) -> int:
-    try:
-        result = root.main(args, prog_name=PROGRAM, standalone_mode=False, obj=state)
-    except click.exceptions.Abort as error:
-        if state.verbose:
-            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-        say("interrupted, by Ctrl-C or by what a plugin raises (-v shows where)")
-        return Exit.INTERRUPTED
-    return result if isinstance(result, int) else Exit.FINE
+def _finish_within(timeout: float, finish: Callable[[], int], code: int) -> int:
+    """Finish within some seconds; else end the process with ``code``, as what it prints is not read."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(finish()), daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if thread.is_alive():
+        os._exit(code)
+    return codes[0] if codes else code
 
 
-def _told(error: Exception, state: Session) -> Exit:
-    """Say what went wrong; the code for it."""
+def _tell(error: Exception, state: Session) -> None:
+    """Say what went wrong."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
-        return Exit.USAGE
+        return
     if state.verbose:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    if isinstance(error, click.ClickException):
-        say(_usage(error))
-        return Exit.USAGE
-    if isinstance(error, DatasyncError):
+        print_traceback(error)
+    if isinstance(error, click.exceptions.Abort):
+        say("interrupted, by Ctrl-C or by what a plugin raises (-v shows where)")
+    elif isinstance(error, click.ClickException):
+        click.echo(shown_lines(f"{PROGRAM}: {_usage(error)}"), err=True)
+    elif isinstance(error, DatasyncError):
         say(error_text(error))
     elif isinstance(error, OSError):
         say(_refused(error))
     else:
         say(f"a mistake of datasync itself, {said(error)} (-v shows where)")
-    return exit_of(error, state.store_exit)
 
 
 def _refused(error: OSError) -> str:

@@ -15,10 +15,11 @@ from datasync_core.cli.exits import Exit
 from datasync_core.cli.inventory import print_problems, waits
 from datasync_core.cli.loading import settings_for
 from datasync_core.cli.options import config_options, plugin_options
-from datasync_core.cli.session import session
+from datasync_core.cli.session import echo, session
 from datasync_core.model.errors import PluginError
 
 if TYPE_CHECKING:
+    from datasync_core.cli.logs import HostLog
     from datasync_core.cli.signals import StopSignals
     from datasync_core.config import Settings
     from datasync_core.host import Host
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("datasync.cli")
 
 LOOK = 0.5
-"""Seconds between looks at whether a store refuses us or the host broke; signals ring."""
+"""Seconds between looks at whether a store refuses us, the host broke or a plugin changed its log; signals ring."""
+IN_ORDER = 0.2
+"""Seconds to write a line before what plugins print next, for readers who have both outputs in one."""
 
 
 @click.command("run")
@@ -60,30 +63,37 @@ def run_command(
     hook that hangs asks for a restart.
     Where nothing names a store, datasync.db in the working directory is made.
     """
+    from datasync_core.cli.ending import LAST_WORDS
     from datasync_core.cli.logs import log_to_stderr
     from datasync_core.cli.signals import StopSignals
     from datasync_core.model.runtime import RealRuntime
 
     session().store_exit = Exit.STORE
+    session().last_words = LAST_WORDS
     verbose = session().verbose
-    log_to_stderr(
-        log_format, logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, verbose
-    )
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    host_log = log_to_stderr(log_format, level, verbose)
     bell = RealRuntime().doorbell()
     with StopSignals(bell) as signals:
         try:
-            settings = settings_for(config, stores, only, disable, name)
-            host, folder, beginning = _prepared(settings, files, trace_hooks)
-        except KeyboardInterrupt:
-            if signals.received in (None, "SIGINT"):
-                raise
-            log.info("stopping, because of %s", signals.received)  # before anything began
-            return Exit.FINE
-        if changed := signals.begin():
-            log.warning("a plugin changed the handling of %s: put back", ", ".join(changed))
-        _check_plugins(host, strict, verbose)
-        log.info("%s", beginning)
-        return _run(host, folder, signals, bell)
+            try:
+                settings = settings_for(config, stores, only, disable, name)
+                host, folder, beginning = _prepared(settings, files, trace_hooks)
+            except KeyboardInterrupt:
+                if signals.received in (None, "SIGINT"):
+                    raise
+                host_log.keep()
+                log.info("stopping, because of %s", signals.received)  # before anything began
+                return Exit.FINE
+            changed = signals.begin()
+            host_log.keep()
+            if changed:
+                log.warning("a plugin changed the handling of %s: put back", ", ".join(changed))
+            _check_plugins(host, strict, verbose)
+            log.info("%s", beginning)
+            return _run(host, folder, signals, bell, host_log)
+        finally:
+            host_log.drain(LAST_WORDS)
 
 
 def _prepared(settings: Settings, files: Sequence[Path], trace_hooks: bool) -> tuple[Host, Path, str]:
@@ -123,7 +133,7 @@ def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
         return  # the host logs the problems when it starts
     print_problems(host.problems, verbose)
     for name, why in waiting.items():
-        click.echo(f"{name}: waits ({why})", err=True)
+        echo(f"{name}: waits ({why})", err=True)
     if left:
         raise PluginError("not started, because of --strict: something is wrong with plugins, as said above")
     if host.problems or waiting:
@@ -134,18 +144,21 @@ def _check_plugins(host: Host, strict: bool, verbose: bool) -> None:
     raise PluginError("no plugin is installed: pip install one, or name a file: datasync-host run FILE.py")
 
 
-def _run(host: Host, folder: Path, signals: StopSignals, bell: Doorbell) -> Exit:
+def _run(host: Host, folder: Path, signals: StopSignals, bell: Doorbell, host_log: HostLog) -> Exit:
     from datasync_core.cli.ending import HangWatch
     from datasync_core.ops.ownership import make_base
 
     with HangWatch(host, lambda: signals.received is not None):
         make_base(folder.parent)
+        host_log.drain(IN_ORDER)
         host.start()
         while signals.received is None and not _is_over(host):
             bell.wait(LOOK)
+            host_log.keep()
         refused = host.refused()
         if signals.received is not None:
             log.info("stopping, because of %s", signals.received)
+            host_log.drain(IN_ORDER)
         _stop(host)
         if signals.received is None and refused is not None:
             raise refused

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 import click
 
 from datasync_core.cli.exits import Exit
+from datasync_core.cli.values import json_text
+from datasync_core.model.errors import UsageError
+from datasync_core.model.keys import shown, shown_lines
 
 PROGRAM = "datasync-host"
 
@@ -26,6 +29,8 @@ class Session:
         """What the commands answer when a store fails them: 1, or 5 where stores are what they look at."""
         self.leave_by: float | None = None
         """When threads that plugins began must have ended, on the monotonic clock; None: a moment after the command."""
+        self.last_words: float | None = None
+        """Seconds within which the process ends though its output is not read; None: it waits, as pipes have it."""
 
 
 def session() -> Session:
@@ -33,9 +38,24 @@ def session() -> Session:
     return click.get_current_context().ensure_object(Session)
 
 
+def echo(line: str, *, err: bool = False) -> None:
+    """Print one line of text that may be somebody else's: its control characters as escapes."""
+    click.echo(shown(line), err=err)
+
+
 def say(sentence: str) -> None:
     """Tell the operator something, beside what the command prints."""
-    click.echo(f"{PROGRAM}: {sentence}", err=True)
+    echo(f"{PROGRAM}: {sentence}", err=True)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print where an error comes from, on stderr; its text is escaped as that of `echo` is."""
+    click.echo(shown_lines("".join(traceback.format_exception(error))), err=True, nl=False)
+
+
+def shows_progress() -> bool:
+    """Return whether somebody sees a progress bar: stderr is there, and a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager
@@ -78,6 +98,13 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
+def read_input() -> bytes:
+    """Return all of stdin. Raises `UsageError` where it is closed."""
+    if sys.stdin is None:  # the shell's <&-
+        raise UsageError("standard input is closed: give a file, or a pipe on standard input")
+    return sys.stdin.buffer.read()
+
+
 def print_json(value: Any) -> None:
     """One JSON document on one line of stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json_text(value, getattr(sys.stdout, "encoding", None) or "utf-8"))

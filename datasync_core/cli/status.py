@@ -11,8 +11,7 @@ import click
 from datasync_core.cli.asking import ask_host, counted, host_options, local
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
-from datasync_core.cli.session import print_json
-from datasync_core.model.keys import shown
+from datasync_core.cli.session import echo, print_json
 from datasync_core.ops.absence import next_try
 from datasync_core.ops.failing import MOST
 
@@ -38,7 +37,7 @@ def status_command(check: bool, as_json: bool, config: Path | None, name: str | 
         print_json(status)
     else:
         for line in wrong if check else lines(status):
-            click.echo(shown(line))
+            echo(line)
     return Exit.FAILED if check and wrong else Exit.FINE
 
 
@@ -53,7 +52,8 @@ def reasons(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _hangs(hanging: Mapping[str, Any]) -> str:
-    return f"{hanging['hook']} of plugin {hanging['plugin']} hangs since {local(hanging['since'])}"
+    of = f" of plugin {hanging['plugin']}" if hanging["plugin"] else ", outside hooks,"
+    return f"{hanging['hook']}{of} hangs since {local(hanging['since'])}"
 
 
 def lines(status: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import click
 from datasync_core.cli.asking import ask_host, complete_running, counted, host_options
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.options import json_option
-from datasync_core.cli.session import print_json
+from datasync_core.cli.session import echo, print_json
 
 
 @click.command("resync")
@@ -27,7 +27,7 @@ def resync_command(plugins: tuple[str, ...], as_json: bool, config: Path | None,
     if as_json:
         print_json({"planned": planned})
     else:
-        click.echo(f"a resync is planned of {', '.join(planned) or 'nobody, as no plugin runs'}")
+        echo(f"a resync is planned of {', '.join(planned) or 'nobody, as no plugin runs'}")
     return Exit.FINE
 
 
@@ -45,9 +45,9 @@ def release_command(plugin: str, as_json: bool, config: Path | None, name: str |
     if as_json:
         print_json({"plugin": plugin, "released": held})
     elif held:
-        click.echo(f"{counted(held, 'removal')} of {plugin} and of what requires it {_go(held)}")
+        echo(f"{counted(held, 'removal')} of {plugin} and of what requires it {_go(held)}")
     else:
-        click.echo(f"nothing of {plugin} is held")
+        echo(f"nothing of {plugin} is held")
     return Exit.FINE
 
 

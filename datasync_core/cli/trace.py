@@ -27,14 +27,15 @@ class HookTrace:
 
 def _traced(hook: str, event: Event) -> Generator[None, object, object]:
     what = f"trace: {event.plugin}.{hook}, round {event.round}, {event.reason}"
-    log.info("%s: begins", what)
+    place = {"plugin": event.plugin}
+    log.info("%s: begins", what, extra=place)
     begun = time.perf_counter()
     try:
         result = yield
     except BaseException as error:
-        log.info("%s: raised %s after %.1f ms", what, said(error), _since(begun))
+        log.info("%s: raised %s after %.1f ms", what, said(error), _since(begun), extra=place)
         raise
-    log.info("%s: returned after %.1f ms", what, _since(begun))
+    log.info("%s: returned after %.1f ms", what, _since(begun), extra=place)
     return result
 
 

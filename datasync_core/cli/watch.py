@@ -16,9 +16,9 @@ import click
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import opened
 from datasync_core.cli.options import config_options, json_option, store_option
-from datasync_core.cli.session import print_json, say
+from datasync_core.cli.session import echo, print_json, say
 from datasync_core.cli.values import as_fields, as_line
-from datasync_core.model.keys import check_path, shown
+from datasync_core.model.keys import check_path
 
 if TYPE_CHECKING:
     from datasync_core.model.faults import Fault
@@ -116,7 +116,7 @@ def _print(key: str, old: Entry | None, new: Entry | None, as_json: bool) -> Non
             fields["revision"] = new.revision
         print_json(fields)
     elif new is None:
-        click.echo(f"{kind} {shown(key)}")
+        echo(f"{kind} {key}")
     else:
         what = f": {new.error}" if new.error is not None else f" {as_line(new.value)}"
-        click.echo(shown(f"{kind} {key}{what}"))
+        echo(f"{kind} {key}{what}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import click
 from datasync_core.cli.exits import Exit
 from datasync_core.cli.opening import publishing
 from datasync_core.cli.options import config_options, json_option, store_option
-from datasync_core.cli.session import print_json
+from datasync_core.cli.session import print_json, read_input
 from datasync_core.model.errors import UsageError
 from datasync_core.model.keys import check_key
 
@@ -92,7 +91,7 @@ def delete_command(
 
 def _content(value: str) -> bytes:
     if value == "-":
-        return sys.stdin.buffer.read()
+        return read_input()
     if not value.startswith("@"):
         return os.fsencode(value)
     file = Path(value[1:])

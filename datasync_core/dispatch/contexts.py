@@ -35,7 +35,7 @@ def make_context(
             restart()
 
     def request_resync(reason: str) -> None:
-        log.info("%s: asks for a resync: %s", name, cut(str(reason)))
+        log.info("%s: asks for a resync: %s", name, cut(str(reason)), extra={"plugin": name})
         dispatcher.wish(name, "request")
 
     logger = logging.getLogger(f"datasync.plugins.{name}")

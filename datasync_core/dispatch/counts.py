@@ -19,27 +19,47 @@ from pathlib import Path
 
 import msgspec
 
+from datasync_core.model.runtime import Runtime, Thread
+
 log = logging.getLogger("datasync")
 
 PAUSE = 5.0
 """Seconds between two writes."""
 
+PATIENCE = 5.0
+"""Seconds that a stop waits for the last write, at most."""
+
 
 class Counts:
-    """The counts in their file. Owned by the dispatcher thread, but for `load`."""
+    """The counts in their file. `load` and `finish` are the host's owner's, the rest is the dispatcher's.
 
-    def __init__(self, file: Path, folder: Callable[[], int] | None = None) -> None:
-        """``folder`` returns a descriptor of the file's folder, open as long as this is used; else its path is."""
+    A thread of their own writes them: a write to a dead file system does not return, and delivery goes on.
+    """
+
+    def __init__(self, file: Path, runtime: Runtime, folder: Callable[[], int] | None = None) -> None:
+        """``folder`` returns a descriptor of the file's folder, open until `finish` returns; else its path is used."""
         self._file = file
+        self._runtime = runtime
         self._descriptor = folder
-        self._saved: dict[str, int] = {}
-        self._where: tuple[int, int] | None = None  # device and inode of the folder that has what was saved
         self._next = 0.0  # when the next write may be
         self._stale = False
-        self._failed = False
+        self._failed = False  # the thread's
+        self._where: tuple[int, int] | None = (
+            None  # the thread's: device and inode of the folder of what was saved
+        )
+        self._ready = runtime.doorbell()
+        self._thread: Thread | None = None
+        self._lock = runtime.lock()  # guards what follows
+        self._saved: dict[str, int] = {}
+        self._newest: dict[str, int] | None = None  # to be written, or being written
+        self._finishing = False
+        self._given_up = False
 
     def load(self) -> Mapping[str, int]:
-        """The counts of the earlier life; empty where there was none. To be called once, before the first round."""
+        """Return the counts of the previous run, empty where there was none, and begin to write those that are saved.
+
+        To be called once, before the first round.
+        """
         try:
             with self._folder() as folder:
                 self._where = _identity(folder)
@@ -52,7 +72,28 @@ class Counts:
                 "%s cannot be read (%s): the brake does not know what was applied before", self._file, error
             )
             self._saved = {}
+        self._thread = self._runtime.start(self._run, "datasync-counts")
         return dict(self._saved)
+
+    def finish(self, timeout: float | None) -> None:
+        """Write what is left and end the thread, within ``timeout`` and `PATIENCE` seconds; else log what is lost."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._lock:
+            self._finishing = True
+        self._ready.ring()
+        patience = PATIENCE if timeout is None else min(timeout, PATIENCE)
+        thread.join(patience)
+        with self._lock:
+            self._given_up = thread.is_alive()
+            is_lost = self._given_up and self._newest is not None
+        if is_lost:
+            log.warning(
+                "%s was not written within %g s: after a restart the brake knows older counts",
+                self._file,
+                patience,
+            )
 
     def touch(self) -> None:
         """The counts may have changed."""
@@ -63,38 +104,76 @@ class Counts:
         return self._next if self._stale else None
 
     def save(self, counts: Mapping[str, int], now: float) -> None:
-        """Write the counts, where they changed; those of plugins that are not among them stay."""
+        """Have the counts written, where they changed; those of plugins that are not among them stay. Never waits.
+
+        The thread sees whether they did: it asks the file system whether the folder is still that of what was saved.
+        """
         self._stale = False
         self._next = now + PAUSE
-        merged = {**self._saved, **counts}
+        with self._lock:
+            merged = {**self._saved, **counts}
+            if merged == self._newest:
+                return
+            self._newest = merged
+        self._ready.ring()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                newest, finishing = self._newest, self._finishing
+                if self._given_up:
+                    return
+            if newest is not None:
+                self._write(newest)
+            elif finishing:
+                return
+            else:
+                self._ready.wait()
+
+    def _write(self, counts: dict[str, int]) -> None:
+        error = None
         try:
             with self._folder() as folder:
                 where = _identity(folder)
-                if merged == self._saved and where == self._where:
-                    return
-                _replace(folder, self._file.name, msgspec.json.encode(merged))
-        except OSError as error:
-            if not self._failed:  # once is enough: it is tried again with each change
-                log.warning(
-                    "%s cannot be written (%s): after a restart the brake knows older counts",
-                    self._file,
-                    error,
-                )
-            self._failed = True
-            return
-        self._failed = False
-        self._saved, self._where = merged, where
+                if counts != self._saved or where != self._where:
+                    _replace(folder, self._file.name, msgspec.json.encode(counts), self._check)
+                self._where = where
+        except OSError as raised:
+            error = raised
+        with self._lock:
+            if self._newest is counts:
+                self._newest = None
+            if error is None:
+                self._saved = counts
+            given_up = self._given_up
+        if error is not None and not self._failed and not given_up:  # once is enough: it is tried again
+            log.warning(
+                "%s cannot be written (%s): after a restart the brake knows older counts", self._file, error
+            )
+        self._failed = error is not None
 
     @contextmanager
     def _folder(self) -> Iterator[int]:
-        if self._descriptor is not None:
-            yield self._descriptor()
-            return
-        folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """A descriptor of the folder, of its own: a write that hangs may outlive the one that the host holds."""
+        if self._descriptor is None:
+            folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            with self._lock:
+                self._raise_given_up()
+                folder = os.dup(self._descriptor())
         try:
             yield folder
         finally:
             os.close(folder)
+
+    def _check(self) -> None:
+        """Raise `OSError` once `finish` has given up: another host may have the folder, and have written newer ones."""
+        with self._lock:
+            self._raise_given_up()
+
+    def _raise_given_up(self) -> None:
+        if self._given_up:
+            raise TimeoutError(f"{self._file} was not written in time")
 
 
 def _identity(folder: int) -> tuple[int, int]:
@@ -108,7 +187,8 @@ def _read(folder: int, name: str) -> bytes:
         return file.read()
 
 
-def _replace(folder: int, name: str, content: bytes) -> None:
+def _replace(folder: int, name: str, content: bytes, check: Callable[[], None]) -> None:
+    """Replace a file as a whole, unless ``check``, called just before, raises."""
     fresh = f"{name}.{secrets.token_hex(8)}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     out = open(os.open(fresh, flags, 0o644, dir_fd=folder), "wb")  # noqa: SIM115  # closed before it is renamed
@@ -117,6 +197,7 @@ def _replace(folder: int, name: str, content: bytes) -> None:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
+        check()
         os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):

@@ -45,6 +45,10 @@ class Dispatcher:
         """What the hook that is being called was given. Any thread may ask for the key that it handed out last."""
         self.thread: int | None = None
         """The thread that calls hooks, once it does."""
+        self.steps = 0
+        """Grows whenever it gets on, in a turn or to the next. Any thread may read it."""
+        self.is_waiting = True
+        """Whether it waits for work, or has ended. Any thread may read it."""
         self.states: dict[str, PluginState] = {}
         """The state of each loaded plugin as of the last turn. Replaced, never changed: any thread may read it."""
         self.settled = False
@@ -118,9 +122,18 @@ class Dispatcher:
 
     def report(self, fault: Fault) -> None:
         """Log a fault, keep it for whoever asks, and tell the observers in the next turn. Never waits."""
+        self.log(self.keep(fault))
+
+    def keep(self, fault: Fault) -> Fault:
+        """Do the same without the log, and return the fault with its time."""
         self.owner.check()
-        self._faults.add(fault)
+        fault = self._faults.keep(fault)
         self._doorbell.ring()
+        return fault
+
+    def log(self, fault: Fault) -> None:
+        """Log a fault that was kept. As long as the application's handlers take."""
+        self._faults.log(fault)
 
     def watch(self, waiter: Doorbell) -> None:
         """Ring ``waiter`` after each turn, until `unwatch`."""
@@ -154,17 +167,24 @@ class Dispatcher:
     def run(self) -> None:
         """Turn until asked to stop, then stop the plugins."""
         self.thread = get_ident()
-        while not self.stopping:
-            deadline = self.turn()
-            if not self._is_asked_to_stop():
-                self._doorbell.wait(None if deadline is None else deadline - self.runtime.monotonic())
-        self.stop_plugins()
-        self.wake_waiters()
+        self.is_waiting = False
+        try:
+            while not self.stopping:
+                deadline = self.turn()
+                if not self._is_asked_to_stop():
+                    self.is_waiting = True
+                    self._doorbell.wait(None if deadline is None else deadline - self.runtime.monotonic())
+                    self.is_waiting = False
+            self.stop_plugins()
+            self.wake_waiters()
+        finally:
+            self.is_waiting = True
 
     def turn(self) -> float | None:
         """Do all that is to be done now; when to look again at the latest (monotonic seconds, None: when rung)."""
         self.settled = False
         while True:
+            self.steps += 1
             if self._commands or self._wishes:
                 self._do_commands()
             active = self._intake.take()
@@ -256,6 +276,7 @@ class Dispatcher:
         """Call `on_stop` in reverse order."""
         for lane in reversed(self._lanes):
             lane.stop()
+            self.steps += 1
         if self._counts is not None:
             self._counts.save(self._stock(), self.runtime.monotonic())
         self._look(self._lanes[::-1])
@@ -308,6 +329,7 @@ class Dispatcher:
                 except Exception as error:  # a mistake of ours in one lane's turn is that lane's alone
                     lane.stumble(error)
                     called = True
+            self.steps += 1
             if not lane.clean:
                 left.append(lane)
         if left:
@@ -318,6 +340,7 @@ class Dispatcher:
                     except Exception as error:
                         lane.stumble(error)
                         called = True
+                self.steps += 1
             self._look(left)
         return called
 
@@ -344,6 +367,7 @@ class Dispatcher:
     def _tell_faults(self) -> None:
         for fault in self._faults.take():  # what observers add themselves is for the next turn
             for lane in self._lanes:
+                self.steps += 1
                 observer = lane.plugin.on_fault
                 if observer is None or not lane.started:
                     continue
@@ -353,4 +377,5 @@ class Dispatcher:
                 error = self.call(lane.name, "on_fault", observer, fault)
                 self._telling = None
                 if error is not None:  # no fault of its own: it would be told to the same observer
-                    log.warning("%s: on_fault failed: %s", lane.name, said(error))
+                    place = {"plugin": lane.name}
+                    log.warning("%s: on_fault failed: %s", lane.name, said(error), extra=place)

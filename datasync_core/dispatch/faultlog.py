@@ -19,7 +19,7 @@ UNTOLD = 1000
 
 
 class FaultLog:
-    """Any thread may `add`; `take` is the dispatcher's."""
+    """Any thread may `keep` and `log`; `take` is the dispatcher's."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.latest: deque[Fault] = deque(maxlen=KEPT)
@@ -29,24 +29,36 @@ class FaultLog:
         """Those that the observers were not told yet; any thread may look whether there are any."""
         self._traced: dict[str, str] = {}
 
-    def add(self, fault: Fault) -> None:
-        """Log a fault, with its time, and keep it; one that goes on (``count``) is only counted, where it is kept."""
+    def keep(self, fault: Fault) -> Fault:
+        """Keep a fault for whoever asks and for the observers; return it with its time.
+
+        One that goes on (``count``) is only counted, where it is kept.
+        """
         if fault.count > 1:
             self._count(fault)
-            return
+            return fault
         # What is not ours was cut where it came in; a key or a store's answer may be long as well.
         now = self._runtime.time()
         fault = evolve(fault, time=now, last=now, text=cut(fault.text, 2 * LONGEST))
         # An exception holds the frames that it came through, and these all that a hook had in its hands.
         self.latest.append(evolve(fault, cause=None))
+        self.untold.append(fault)
+        return fault
+
+    def log(self, fault: Fault) -> None:
+        """Log a fault, but not one that goes on."""
+        if fault.count > 1:
+            return
         level = logging.INFO if fault.kind is FaultKind.STORE_BACK else logging.WARNING
         trace = fault.cause if self._is_traced(fault) else None
-        extra = {"fault": str(fault.kind)}
+        places = {"plugin": fault.plugin, "store": fault.store, "key": fault.key}
+        extra = {"fault": str(fault.kind)} | {
+            name: place for name, place in places.items() if place is not None
+        }
         try:
             log.log(level, "%s", fault.text, exc_info=trace, extra=extra)
         except BaseException:  # a traceback has the texts of exceptions, which are their authors' code
             log.log(level, "%s", fault.text, extra=extra)
-        self.untold.append(fault)
 
     def take(self) -> list[Fault]:
         """What the observers were not told yet."""

@@ -1,7 +1,8 @@
-"""Notices a hook that hangs, from a thread of its own: the calling itself reads no clock.
+"""Notices a hook or a dispatcher that hangs, from a thread of its own: the calling itself reads no clock.
 
 It samples what the dispatcher is running. A call that two samples see is one and the same call (the dispatcher makes
-a new object for each), and one that is seen for longer than the timeout hangs.
+a new object for each), and one that is seen for longer than the timeout hangs. So does the dispatcher itself where it
+neither calls, nor waits for work, nor counts a step: a handler of the log that blocks it, a dead disk, our own code.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ log = logging.getLogger("datasync")
 
 DEEP = 20
 """Calls of a hook's stack that are told."""
+ITSELF = "the dispatcher"
+"""Stands for the hook, without a plugin, where no hook is called."""
+TELLING = 1.0
+"""Seconds that the log may take before the host is ended, or whatever else is to be done about a hang."""
 _OURS = {dispatcher.__file__, lane.__file__}
 """Where hooks are called."""
 
@@ -41,8 +46,12 @@ class Watchdog:
         self._thread: Thread | None = None
         self.seen: tuple[tuple[str, str], float] | None = None
         """What the last look saw running, and since when, hanging or not. Any thread may read it."""
+        self._between = (-1, ("", ITSELF))  # the step that a look found outside hooks, and what stands for it
         self.hanging: tuple[str, str, float] | None = None
-        """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it."""
+        """Plugin, hook and since when (seconds since the Unix epoch) of a call that hangs. Any thread may read it.
+
+        The plugin is empty where the dispatcher itself stands still.
+        """
 
     def start(self) -> None:
         """Begin to watch."""
@@ -61,7 +70,7 @@ class Watchdog:
         since = 0.0
         while not self._stopping:
             now = self._runtime.monotonic()
-            running = self._dispatcher.running
+            running = self._look()
             if running is not seen:
                 seen, since, self.hanging = running, now, None
                 self.seen = None if running is None else (running, self._runtime.time())
@@ -72,15 +81,36 @@ class Watchdog:
                 self.on_sample()
             self._rest.wait(min(self._timeout / 4, 1.0))
 
+    def _look(self) -> tuple[str, str] | None:
+        """What runs: one object for each call, and for each step that the dispatcher takes outside hooks."""
+        step, running = self._dispatcher.steps, self._dispatcher.running
+        if running is not None or self._dispatcher.is_waiting:
+            return running
+        if step != self._between[0]:
+            self._between = (step, ("", ITSELF))
+        return self._between[1]
+
     def _tell(self, plugin: str, hook: str) -> None:
-        key = self._key()
+        key = self._key() if plugin else None
         at = "" if key is None else f" at {shown(key)}"
         text = f"{plugin}: {hook} hangs{at}: it has not returned for {self._timeout:g} s (hook_timeout)"
-        self._dispatcher.report(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin, key=key))
-        if stack := self._stack():
-            log.warning("%s: %s is at %s", plugin, hook, stack, extra={"plugin": plugin})
-        if self.on_hang is not None:
-            self.on_hang(text)
+        if not plugin:
+            text = f"{hook} hangs outside hooks: no step for {self._timeout:g} s (hook_timeout), nothing is delivered"
+        stack = self._stack()
+        fault = self._dispatcher.keep(Fault(FaultKind.HOOK_HANGS, text, plugin=plugin or None, key=key))
+
+        def tell() -> None:
+            self._dispatcher.log(fault)
+            if stack:
+                where = {"plugin": plugin} if plugin else {}
+                log.warning("%s is at %s", f"{plugin}: {hook}" if plugin else hook, stack, extra=where)
+
+        if self.on_hang is None:
+            tell()
+            return
+        # A handler of the log may be what hangs, and would hold up this thread, too.
+        self._runtime.start(tell, "datasync-hang").join(TELLING)
+        self.on_hang(text)
 
     def _key(self) -> str | None:
         """The key that the hook was handed last, where one was."""

@@ -77,6 +77,16 @@ def shown(text: str) -> str:
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
+def shown_lines(text: str) -> str:
+    """Text of several lines, such as a traceback, as it may be printed: its other control characters as escapes.
+
+    >>> print(shown_lines("first\\nsecond \\x1b[2J"))
+    first
+    second \\x1b[2J
+    """
+    return "".join(one if one in "\n\t" else _escaped(one) for one in text)
+
+
 def check_key(key: str) -> str:
     """Return ``key`` if it may be written; else raise `UsageError` with the right form."""
     _check_text("key", key)

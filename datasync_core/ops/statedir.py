@@ -12,6 +12,7 @@ from pathlib import Path
 
 from datasync_core.dispatch.counts import Counts
 from datasync_core.model.errors import ConfigError, HostError
+from datasync_core.model.runtime import Runtime
 from datasync_core.ops.forks import forget_in_children
 from datasync_core.ops.ownership import open_file, open_folder, unusable
 
@@ -53,9 +54,9 @@ class StateDir:
             raise FileNotFoundError(f"{self.folder} is not held by this host")
         return self._descriptor
 
-    def counts(self) -> Counts:
+    def counts(self, runtime: Runtime) -> Counts:
         """Return the file in which the brake's counts are kept."""
-        return Counts(self.folder / "counts.json", lambda: self.descriptor)
+        return Counts(self.folder / "counts.json", runtime, lambda: self.descriptor)
 
     def check(self) -> str | None:
         """Look whether folder and lock are still this host's; where not, make them again and return what happened.

@@ -29,7 +29,8 @@ def status(
     """``{host, stores: [{name, …}], plugins: [{name, state, reason, …}], faults: […], running, hanging}``.
 
     ``running`` is plugin, hook and since when of a hook that takes its time, or None: states of plugins and keys of
-    stores are from before it was called. ``hanging`` is the same of one that does not return. Times are seconds since
+    stores are from before it was called. ``hanging`` is the same of one that does not return; its plugin
+    is None where the dispatcher itself stands still. Times are seconds since
     the Unix epoch, but for ``now``, which is monotonic; ``keys`` counts what is watched. Any thread may ask.
     """
     return {
@@ -57,7 +58,10 @@ def status(
 
 
 def _call(call: tuple[str, str, float] | None) -> dict[str, Any] | None:
-    return None if call is None else dict(zip(("plugin", "hook", "since"), call, strict=True))
+    if call is None:
+        return None
+    plugin, hook, since = call
+    return {"plugin": plugin or None, "hook": hook, "since": since}
 
 
 def _store(store: Store, health: Health | None, feed: Feed | None, now: float) -> dict[str, Any]:

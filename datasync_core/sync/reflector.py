@@ -287,7 +287,9 @@ class Reflector:
             text = f"store {self._store.name}: {error_text(error)}"
             self._report(Fault(FaultKind.STORE_LOST, text, store=self._store.name, cause=error))
         elif another:
-            log.warning("store %s: %s", self._store.name, error_text(error))
+            log.warning(
+                "store %s: %s", self._store.name, error_text(error), extra={"store": self._store.name}
+            )
         else:
             return False
         return True

@@ -205,7 +205,9 @@ def test_log_lines_have_the_time_but_in_a_pipe(place: Place) -> None:
     assert said.endswith(b"CREATE ada hi\n")
     lines = (place.folder / "log").read_text().splitlines()
     assert host.returncode == 0
-    assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines), lines
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d \S", line) for line in lines), (
+        lines
+    )
 
 
 def test_run_waits_for_a_store_that_is_not_there_yet(place: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from datasync_core.testing import VirtualRuntime
 from datasync_transports.memory import MemoryTransport
 from tests.dispatch.recording import Recording
 
+SOON = 60.0  # seconds; reached only where something is wrong
 TWENTY = [f"a/{number}" for number in range(20)]
 
 
@@ -53,7 +55,7 @@ def life(file: Path, keys: Iterable[str], plugin: Recording | None = None) -> It
         store = MemoryTransport()
         store.clock, store.doorbell = runtime.monotonic, runtime.doorbell
         host = Host(store, {"p": plugin or Recording()}, runtime=runtime)
-        host._counts = Counts(file)  # noqa: SLF001  # a host without a state directory keeps none
+        host._counts = Counts(file, runtime)  # noqa: SLF001  # a host without a state directory keeps none
         if keys:
             host.publisher().commit([Put(key, b"x") for key in keys])
         host.start()
@@ -208,11 +210,49 @@ def test_counts_follow_a_folder_that_is_made_again(tmp_path: Path) -> None:
     for one in (first, second):
         one.mkdir()
         folders.append(os.open(one, os.O_RDONLY | os.O_DIRECTORY))
-    counts = Counts(tmp_path / "any" / "counts.json", lambda: folders[0])
-    assert counts.load() == {}
-    counts.save({"p": 3}, 0.0)
-    folders.reverse()
-    counts.save({"p": 3}, 1.0)
+    with VirtualRuntime() as runtime:
+        counts = Counts(tmp_path / "any" / "counts.json", runtime, lambda: folders[0])
+        assert counts.load() == {}
+        counts.save({"p": 3}, 0.0)
+        runtime.run(PAUSE)
+        folders.reverse()
+        counts.save({"p": 3}, PAUSE)
+        counts.finish(SOON)
     for each in folders:
         os.close(each)
     assert [(one / "counts.json").read_text() for one in (first, second)] == ['{"p":3}'] * 2
+
+
+@pytest.mark.slow
+def test_a_write_that_does_not_return_delays_no_delivery_and_no_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not answer. Once it does, nothing is written: the folder may be another host's by then."""
+    answers, asked, sync = threading.Event(), threading.Event(), os.fsync
+
+    def dead(descriptor: int) -> None:
+        asked.set()
+        assert answers.wait(2 * SOON)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", dead)
+    host = Host("memory:", {"p": Recording()}, state_dir=tmp_path / "state")
+    host.publisher().commit([Put(key, b"x") for key in TWENTY])
+    host.start()
+    try:
+        assert host.wait(SOON)
+        assert asked.wait(SOON)
+        [thread] = [one for one in threading.enumerate() if one.name == "datasync-counts"]
+        host.publisher().put("a/20", "x")
+        assert host.wait(SOON)
+        assert host.status()["plugins"][0]["keys"] == 21
+        assert host.stop(SOON)
+    finally:
+        answers.set()
+    [said] = [text for record in caplog.records if "counts.json" in (text := record.getMessage())]
+    assert said.endswith(
+        "counts.json was not written within 5 s: after a restart the brake knows older counts"
+    )
+    thread.join(SOON)
+    assert not thread.is_alive()
+    assert not list(tmp_path.rglob("counts.json*")), "by now another host may have written newer ones"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from datasync_core import Change, Context, Event, Host, Reject, Retry, hookimpl
-from datasync_core.cli.logs import TRACE, JsonFormatter, PeopleFormatter
+from datasync_core.cli.logs import TRACE, JsonFormatter, PeopleFormatter, Stamp
 from datasync_core.model.errors import LONGEST, cut, said
 from datasync_core.plugins.problem import Problem
 from datasync_core.testing import Harness
@@ -94,7 +94,9 @@ def test_G9_a_long_key_makes_no_long_fault() -> None:
     assert fault.endswith("Z (end)")
 
 
-@pytest.mark.parametrize("formatter", [PeopleFormatter(True, False), JsonFormatter()], ids=["people", "json"])
+@pytest.mark.parametrize(
+    "formatter", [PeopleFormatter(True, Stamp.NONE), JsonFormatter("utf-8")], ids=["people", "json"]
+)
 def test_G9_a_traceback_is_shown_cut(formatter: logging.Formatter) -> None:
     try:
         try:

@@ -16,7 +16,7 @@ import click
 import pytest
 
 from datasync_core.cli.exits import Exit
-from datasync_core.cli.logs import JsonFormatter, PeopleFormatter
+from datasync_core.cli.logs import JsonFormatter, PeopleFormatter, Stamp
 from datasync_core.cli.root import root
 from datasync_core.config import SETTINGS, HostSettings, Setting, load_settings
 from datasync_core.ops.control import NAME as CONTROL
@@ -163,7 +163,7 @@ def test_the_log_looks_as_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> Non
         ("datasync.plugins.lamps", logging.INFO, "the dimmer was calibrated", {}),
         ("urllib3.connectionpool", logging.WARNING, "Retrying after connection broken", {}),
     ]
-    people = PeopleFormatter(verbose=False, timed=True)
+    people = PeopleFormatter(verbose=False, stamp=Stamp.CLOCK)
     monkeypatch.setattr(people, "converter", time.gmtime)
     records = []
     for second, (logger, level, message, extra) in enumerate(said):
@@ -172,7 +172,7 @@ def test_the_log_looks_as_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> Non
         )
         records[-1].created = datetime(2026, 11, 29, 14, 5, (9, 12, 13, 14)[second], 250_000, UTC).timestamp()
     assert [people.format(record) for record in records] == texts(TEXT, "text log")[0].splitlines()
-    assert JsonFormatter().format(records[0]) == texts(TEXT, "json log")[0].strip()
+    assert JsonFormatter("utf-8").format(records[0]) == texts(TEXT, "json log")[0].strip()
 
 
 @pytest.mark.slow

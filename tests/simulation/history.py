@@ -35,8 +35,8 @@ RAW = {"p0", "p2"}
 class Kept(Counts):
     """Counts that survive in memory what a host does not."""
 
-    def __init__(self, life: Life, kept: dict[str, int]) -> None:
-        super().__init__(Path("nowhere"))
+    def __init__(self, life: Life, kept: dict[str, int], runtime: VirtualRuntime) -> None:
+        super().__init__(Path("nowhere"), runtime)
         self._life = life
         self._kept = kept
 
@@ -233,7 +233,7 @@ class History:
             settings=Settings(host_settings, {}, settings, Path()),
             runtime=self.runtime,
         )
-        host._counts = Kept(life, self.counts)
+        host._counts = Kept(life, self.counts, self.runtime)
         host.load()
         assert not host.problems, host.problems
         watched = self.rng.random() < 0.2  # its looks cost more than all the rest
