@@ -43,6 +43,19 @@ def test_G12_threads_of_plugins_that_do_not_end_are_named(place: Place) -> None:
     )
 
 
+def test_G12_threads_of_plugins_are_named_where_nothing_was_logged_before(place: Place) -> None:
+    """The first line of the log is written when the interpreter is about to end."""
+    place.install("greet", THREADS + GREET)
+    place.write("datasync.toml", '[host]\nstop_timeout = 1.5\n[stores]\nmain = "sqlite:data.db"\n')
+    place.do("put", "hello/ada", "hi")
+    host = place.start("run", "-q")
+    host.until("resync CREATE ada hi")
+    assert host.end() == 1
+    assert host.lines[-1].startswith(
+        "error: the threads first, second, begun by a plugin, have not ended within stop_timeout"
+    )
+
+
 def test_a_command_that_looks_ends_whatever_threads_plugins_begin(place: Place) -> None:
     place.install("greet", THREADS + GREET)
     answer = place.do("plugins", "--json")

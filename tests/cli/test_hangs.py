@@ -34,6 +34,7 @@ def test_a_hook_that_hangs_ends_the_host_with_75_where_on_hang_is_restart(place:
         "error: stuck: on_resync hangs: it has not returned for 2 s (hook_timeout); "
         'ended, to be started anew (on_hang = "restart")'
     )
+    assert re.search(r"^warning: stuck: on_resync is at .+ \(on_resync\)$", host.said, re.MULTILINE)
     assert "on_stop" not in host.lines
 
 

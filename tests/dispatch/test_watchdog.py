@@ -24,9 +24,13 @@ class Stuck(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.hangs = False
-        self.inside, self.go = threading.Event(), threading.Event()
+        self.inside, self.go, self.placed = threading.Event(), threading.Event(), threading.Event()
+        self.place = ""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if " is at " in record.getMessage():
+            self.place = record.getMessage()
+            self.placed.set()
         if self.hangs and threading.current_thread().name == "datasync-dispatcher":
             self.inside.set()
             assert self.go.wait(SOON)
@@ -77,12 +81,15 @@ def test_a_dispatcher_that_a_log_handler_blocks_is_named() -> None:
         status = host.status()
         handler.hangs = False
         handler.go.set()
+        assert handler.placed.wait(SOON), "the log goes on once the handler does"
         look(host)
         after = host.status()
     assert sentences == [TEXT]
     assert (status["hanging"]["plugin"], status["hanging"]["hook"]) == (None, "the dispatcher")
     assert TEXT in [fault["text"] for fault in status["faults"]]
     assert after["hanging"] is None
+    assert handler.place.startswith("the dispatcher is at ")
+    assert "(Stuck.emit), called by " in handler.place
 
 
 def test_a_host_that_waits_for_work_does_not_hang() -> None:
