@@ -636,9 +636,9 @@ class Oracle:
 
     def _listen_to_answers(self, host: Host, dispatcher: Dispatcher) -> None:
         """Hear what the host says to people and to who waits."""
-        report, settled = dispatcher.report, host._is_settled
+        keep, settled = dispatcher.keep, host._is_settled
 
-        def on_report(fault: Fault) -> None:
+        def on_fault(fault: Fault) -> Fault:
             match fault.kind:
                 case FaultKind.AUDIT if fault.store is not None:
                     self.alarms += 1
@@ -649,7 +649,7 @@ class Oracle:
                     self.hooks.told(fault)
                 case FaultKind.REPORTED if fault.plugin is not None:
                     self._reports[fault.plugin] -= 1
-            report(fault)
+            return keep(fault)
 
         def on_settled() -> bool:
             answer = settled()
@@ -657,8 +657,7 @@ class Oracle:
                 self.publications.settled(self.runtime._current)
             return answer
 
-        dispatcher.report = on_report  # type: ignore[method-assign]
-        dispatcher._intake._report = on_report
+        dispatcher.keep = on_fault  # type: ignore[method-assign]
         host._is_settled = on_settled  # type: ignore[method-assign]
 
 
